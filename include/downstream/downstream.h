@@ -1,0 +1,110 @@
+/*
+ * downstream: everybody who follows this relay: the sender loops and the sessions on them.
+ *
+ * A connection is handed in by the listener, goes to the least loaded sender loop and lives there
+ * for good as one session. Sessions share nothing but the spool's mappings; a slow one never slows
+ * another. Any thread, unless said otherwise.
+ */
+#ifndef DOWNSTREAM_DOWNSTREAM_H
+#define DOWNSTREAM_DOWNSTREAM_H
+
+#include "base/error.h"
+#include "downstream/passthrough.h"
+#include "net/loop.h"
+#include "protocol/lsn.h"
+#include "spool/cluster.h"
+#include "spool/slots.h"
+#include "spool/wal_store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct downstream;
+struct hba;
+struct user_list;
+
+/* What may change while it runs; copied, references are taken. */
+struct downstream_limits {
+	unsigned max_connections;
+	unsigned max_connections_per_address; /* 0: no limit */
+	int64_t authentication_timeout_us;    /* from the first byte, absolute */
+	int64_t wal_sender_timeout_us;        /* 0: off; 60 s is PostgreSQL's default */
+	bool proxy_protocol;
+	const char *proxy_from; /* comma-separated CIDRs, or NULL: nobody */
+	struct hba *hba;
+	struct user_list *users;
+};
+
+struct downstream_options {
+	const char *relay_name;
+	unsigned sender_threads; /* 0: one per core */
+	bool forward_flushed;    /* forward = flushed */
+	struct cluster *cluster;
+	struct wal_store *store;
+	struct slots *slots;
+	const struct passthrough *passthrough;
+	struct downstream_limits limits;
+};
+
+enum standby_state {
+	STANDBY_STARTUP,   /* connected, no command yet */
+	STANDBY_BACKUP,    /* a base backup passes through */
+	STANDBY_CATCHUP,   /* sending what lies behind the tip */
+	STANDBY_STREAMING, /* has been sent everything once since it connected */
+	STANDBY_STOPPING,
+};
+
+struct standby_stats {
+	uint32_t pid; /* as told in BackendKeyData */
+	char user[64];
+	char application_name[64];
+	char peer[64];
+	char slot[SLOT_NAME_SIZE];
+	enum standby_state state;
+	tli_t tli;
+	lsn_t sent_lsn;
+	lsn_t write_lsn; /* as reported; 0: never */
+	lsn_t flush_lsn;
+	lsn_t replay_lsn;
+	int64_t connected_at_us;   /* Unix time */
+	int64_t last_reply_at_us;  /* Unix time; 0: never */
+	int64_t replay_lag_us;     /* -1: not known */
+	uint64_t wal_bytes;
+	uint64_t wire_sent_bytes;
+	uint64_t wire_received_bytes;
+	uint64_t backup_bytes; /* of a base backup passing through */
+};
+
+const char *standby_state_name(enum standby_state state); /* as pg_stat_replication spells it */
+
+struct downstream *downstream_new(const struct downstream_options *options, struct error *err)
+	MUST_CHECK;
+/* After downstream_stop() said so. Joins the loops. */
+void downstream_free(struct downstream **downstream);
+bool downstream_start(struct downstream *downstream, struct error *err) MUST_CHECK;
+
+/* Takes fd over. */
+void downstream_accept(
+	struct downstream *downstream, int fd, const struct sockaddr *peer, size_t peer_length);
+void downstream_set_limits(
+	struct downstream *downstream, const struct downstream_limits *limits);
+/* Clean stop, as a primary's: refuse new commands, send what is there, wait until each standby has
+ * confirmed it or timeout_us has passed, say goodbye ("COPY 0"). stopped(context) is then posted to
+ * loop. */
+void downstream_stop(struct downstream *downstream, int64_t timeout_us, struct loop *loop,
+	loop_call *stopped, void *context);
+
+/* Lowest replay position among standbys on tli that have caught up once; LSN_INVALID: none. */
+lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli);
+/* hot_standby_feedback of all standbys together: the older of each; 0: nobody asks. Epochs in the
+ * upper half: (epoch << 32 | xid). */
+void downstream_oldest_xmin(
+	struct downstream *downstream, uint64_t *xmin_out, uint64_t *catalog_xmin_out);
+/* Fills at most capacity, returns how many there are (replication sessions past authentication). */
+size_t downstream_list(
+	struct downstream *downstream, struct standby_stats *stats_out, size_t capacity);
+size_t downstream_connection_count(struct downstream *downstream);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * slots: the relay's own physical replication slots: names that hold WAL for a standby.
+ *
+ * Durable slots survive a restart (state database); temporary ones live as long as the session that
+ * made them. A slot's restart_lsn follows its standby's flush reports and is written behind: after a
+ * crash a slot may stand a little further back, which only keeps more. Any thread.
+ * Errors carry PostgreSQL's SQLSTATE and wording: 42710 exists, 42704 does not, 55006 active, 42602
+ * bad name, 53400 all in use, 55000 lost.
+ */
+#ifndef SPOOL_SLOTS_H
+#define SPOOL_SLOTS_H
+
+#include "base/database.h"
+#include "base/error.h"
+#include "protocol/lsn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLOT_NAME_SIZE 64
+#define SLOTS_MAX      4096
+
+struct slots;
+
+struct slot_stats {
+	char name[SLOT_NAME_SIZE];
+	lsn_t restart_lsn; /* LSN_INVALID: holds nothing yet */
+	tli_t restart_tli;
+	uint32_t active_pid; /* 0: nobody streams from it */
+	bool temporary;
+	bool lost; /* max_size took WAL it needed */
+};
+
+typedef void slots_done(void *context, bool ok, const struct error *err);
+
+struct slots *slots_open(struct database *database, struct error *err) MUST_CHECK;
+void slots_close(struct slots **slots);
+
+/* Checks the name at once (false: done is not called); then stores the slot and calls done on the
+ * database's thread. owner_pid: of the session, for temporary slots. restart_lsn may be
+ * LSN_INVALID. */
+bool slots_create(struct slots *slots, const char *name, bool temporary, uint32_t owner_pid,
+	lsn_t restart_lsn, tli_t restart_tli, slots_done *done, void *context, struct error *err)
+	MUST_CHECK;
+bool slots_drop(struct slots *slots, const char *name, slots_done *done, void *context,
+	struct error *err) MUST_CHECK;
+/* Temporary slots of a session that ended. */
+void slots_drop_temporary(struct slots *slots, uint32_t owner_pid);
+
+/* A session begins and ends to stream from a slot. */
+bool slots_acquire(struct slots *slots, const char *name, uint32_t pid, struct error *err)
+	MUST_CHECK;
+void slots_release(struct slots *slots, const char *name, uint32_t pid);
+/* The standby confirmed: PostgreSQL lets it go backwards too. Cheap; stored behind. */
+void slots_confirm(struct slots *slots, const char *name, lsn_t flush_lsn, tli_t tli);
+/* Retention took WAL a slot needed (max_size). */
+void slots_mark_lost(struct slots *slots, const char *name);
+
+/* false: no such slot. */
+bool slots_find(struct slots *slots, const char *name, struct slot_stats *stats_out);
+/* Fills at most capacity, returns how many there are. */
+size_t slots_list(struct slots *slots, struct slot_stats *stats_out, size_t capacity);
+
+#endif

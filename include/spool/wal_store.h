@@ -1,0 +1,167 @@
+/*
+ * wal_store: the WAL this relay holds: appended by one writer, made durable by a flusher thread,
+ * read by any number of cursors.
+ *
+ * DIR holds segments and history files named and laid out exactly as in pg_wal. Invariants:
+ *  - flushed <= received. flushed is always the end of a record (or of the zero tail of a switched
+ *    segment) whose bytes, file and directory entry are on disk, and whose presence a restart can
+ *    prove by walking page headers, xl_prev and record CRCs. So what is acknowledged upstream is
+ *    recovered without trusting a byte that does not prove itself.
+ *  - a range is a stretch without a hole along one line of timelines. One range is live (it grows);
+ *    older ones, cut off by a reset, stay readable to their end. No cursor crosses a hole.
+ *  - bytes below received never change: an append that overlaps must be equal, else ERROR_DIVERGED.
+ *  - a failed fdatasync ends the process: what the kernel dropped is unknown.
+ * Threads: append, begin and switch on the upstream's loop alone; cursors, positions and stats on
+ * any thread. Received is published before watchers are told.
+ */
+#ifndef SPOOL_WAL_STORE_H
+#define SPOOL_WAL_STORE_H
+
+#include "base/database.h"
+#include "base/error.h"
+#include "protocol/lsn.h"
+#include "spool/slots.h"
+#include "spool/timeline_history.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct wal_store;
+struct wal_segment; /* a mapped segment file, counted references */
+
+struct wal_store_options {
+	const char *directory;      /* data_dir/wal; created 0700 when missing */
+	uint64_t retain_bytes;      /* kept behind the tip whoever needs it */
+	int64_t retain_us;          /* likewise by age */
+	uint64_t max_bytes;         /* never more on disk; 0: no limit */
+	uint64_t min_free_bytes;    /* below this the store is full: stop receiving */
+};
+
+struct wal_position {
+	tli_t tli; /* 0: the store is empty, nothing begun */
+	lsn_t lsn;
+};
+
+struct wal_store_stats {
+	tli_t tli;
+	lsn_t oldest_lsn; /* first byte of the live range that is still held */
+	lsn_t received_lsn;
+	lsn_t flushed_lsn;
+	uint64_t spool_bytes; /* on disk, prepared segment included */
+	uint64_t disk_free_bytes;
+	uint64_t appended_bytes; /* since open; overlap not counted */
+	uint64_t flushes;        /* fdatasync rounds since open */
+	lsn_t horizon_lsn;       /* retention keeps from here */
+	char horizon_reason[96]; /* "retain_size", "slot \"s1\"", ... */
+	bool is_full;            /* min_free or max_size stops receiving */
+	char full_reason[160];
+};
+
+/* Recovers: proves the end of the live range. Blocks; done at start. */
+struct wal_store *wal_store_open(const struct wal_store_options *options, struct database *database,
+	struct slots *slots, struct error *err) MUST_CHECK;
+/* Flushes, stores a clean end, stops the threads. No cursor may be left. Accepts NULL, sets NULL. */
+void wal_store_close(struct wal_store **store);
+/* Reload: retention limits may change, directory may not. Any thread. */
+void wal_store_set_limits(struct wal_store *store, const struct wal_store_options *options);
+
+/* --- the writer: upstream's loop ------------------------------------------------------------- */
+
+/* First contact, or a new range after a gap: WAL will come from the start of the segment that holds
+ * lsn. Stores it before returning. */
+bool wal_store_begin(struct wal_store *store, tli_t tli, lsn_t lsn, uint32_t segment_bytes,
+	struct error *err) MUST_CHECK;
+/* Bytes at lsn of the store's timeline. They may overlap what is held (compared) but may not leave a
+ * gap (ERROR_INVALID). ERROR_FULL: no room, nothing was taken; ERROR_DIVERGED: detail names the first
+ * differing LSN, nothing was taken. A successful append is published and the watchers are told. */
+bool wal_store_append(struct wal_store *store, lsn_t lsn, const void *bytes, size_t length,
+	struct error *err) MUST_CHECK;
+/* A history file as the upstream sent it. Durable before returning. A file already held must be
+ * identical (ERROR_DIVERGED). */
+bool wal_store_put_history(struct wal_store *store, tli_t tli, const void *text, size_t length,
+	struct error *err) MUST_CHECK;
+/* The live range goes on as timeline tli, whose history (put before) forks from the present one at
+ * or before received. WAL of the new timeline will come from the start of the segment that holds the
+ * fork. What lies past the fork on the old timeline stays on disk and is no longer served. Stores it
+ * before returning. */
+bool wal_store_switch_timeline(struct wal_store *store, tli_t tli, struct error *err) MUST_CHECK;
+/* Ask the flusher for a round now, not when it gets to it. */
+void wal_store_request_flush(struct wal_store *store);
+
+/* --- positions: any thread ------------------------------------------------------------------- */
+
+struct wal_position wal_store_received(struct wal_store *store);
+struct wal_position wal_store_flushed(struct wal_store *store);
+uint32_t wal_store_segment_bytes(struct wal_store *store); /* 0 before begin */
+/* The live line of descent; release the copy. false: nothing begun. */
+bool wal_store_history(struct wal_store *store, struct timeline_history *history_out) MUST_CHECK;
+/* A whole history file, malloc'ed; ERROR_NOT_FOUND with SQLSTATE 58P01. */
+bool wal_store_read_history_file(struct wal_store *store, tli_t tli, char **text_out,
+	size_t *length_out, struct error *err) MUST_CHECK;
+/* Redo location of the newest checkpoint record held, for RESERVE_WAL; the oldest LSN held when no
+ * checkpoint was seen. */
+struct wal_position wal_store_redo(struct wal_store *store);
+bool wal_store_is_full(struct wal_store *store);
+void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats_out);
+
+/* --- watchers -------------------------------------------------------------------------------- */
+
+enum wal_store_event {
+	WAL_STORE_RECEIVED = 1, /* received moved, or the timeline switched */
+	WAL_STORE_FLUSHED = 2,  /* flushed moved */
+	WAL_STORE_FULL = 4,     /* became full, or has room again */
+	WAL_STORE_PRUNED = 8,   /* old segments went */
+};
+/* Called on the thread where it happened: only ring a wake or post. events: an or of the above. */
+typedef void wal_store_watch(void *context, unsigned events);
+struct wal_watcher;
+struct wal_watcher *wal_store_add_watcher(
+	struct wal_store *store, unsigned events, wal_store_watch *watch, void *context);
+/* When it returns, the callback does not run and will not run. */
+void wal_store_remove_watcher(struct wal_store *store, struct wal_watcher **watcher);
+
+/* --- cursors: a cursor belongs to one thread; different cursors to different threads ----------- */
+
+enum wal_read {
+	WAL_READ_DATA,     /* span_out holds at least one byte */
+	WAL_READ_WAIT,     /* at the end of what is there: wait for a watcher's news */
+	WAL_READ_TIMELINE_END, /* at the switchpoint: this timeline has no more */
+	WAL_READ_GONE,     /* removed, or behind a hole: err has 58P01 and PostgreSQL's words */
+	WAL_READ_FAILED,   /* the disk said no: err says how */
+};
+
+struct wal_span {
+	const uint8_t *bytes; /* in a mapping shared by all readers */
+	size_t length;
+	lsn_t lsn;
+	struct wal_segment *segment; /* valid while the cursor stands in it; else hold a reference */
+};
+
+struct wal_cursor;
+/* flushed_only: see no more than what is durable (forward = flushed). The cursor holds WAL from its
+ * position against retention (it yields to max_size as slots do) from here on. lsn may be ahead of
+ * received on the current timeline: reading then waits. Whether the bytes are there is told by the
+ * first read. Fails with ERROR_INVALID and PostgreSQL's words (SQLSTATE XX000) when tli is not in the
+ * history or lsn lies past the timeline's switchpoint. */
+struct wal_cursor *wal_cursor_open(struct wal_store *store, tli_t tli, lsn_t lsn, bool flushed_only,
+	struct error *err) MUST_CHECK;
+void wal_cursor_close(struct wal_cursor **cursor);
+/* The bytes at the cursor, at most length_max, never across a segment's end; when more than
+ * length_max is there the stretch ends at a page boundary, else at a safe end (the end of what one
+ * append brought). Does not move the cursor. */
+enum wal_read wal_cursor_peek(struct wal_cursor *cursor, size_t length_max, struct wal_span *span_out,
+	struct error *err);
+void wal_cursor_advance(struct wal_cursor *cursor, size_t length);
+lsn_t wal_cursor_lsn(const struct wal_cursor *cursor);
+tli_t wal_cursor_tli(const struct wal_cursor *cursor);
+/* Where this timeline ends and what follows; false: it is the current one. */
+bool wal_cursor_timeline_end(struct wal_cursor *cursor, lsn_t *switch_lsn_out, tli_t *next_tli_out);
+/* Last byte + 1 that this cursor could read now: what a 'w' message tells as the server's end. */
+lsn_t wal_cursor_end(struct wal_cursor *cursor);
+
+/* Any thread. Keeps the mapping alive while bytes of it wait in a socket's queue. */
+struct wal_segment *wal_segment_ref(struct wal_segment *segment);
+void wal_segment_unref(struct wal_segment *segment);
+
+#endif
