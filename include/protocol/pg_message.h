@@ -41,7 +41,9 @@ struct startup_packet {
 	uint32_t version;     /* STARTUP_MESSAGE: major << 16 | minor */
 	const uint8_t *parameters; /* name\0 value\0 ... \0, checked to be well formed */
 	size_t parameters_length;
-	uint32_t cancel_pid;
+	uint32_t cancel_pid;       /* STARTUP_CANCEL_REQUEST, with the key of 1 to 256 bytes */
+	const uint8_t *cancel_key;
+	size_t cancel_key_length;
 };
 
 /* DECODE_BAD: reason_out says why (an invalid length, a malformed layout). */
