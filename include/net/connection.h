@@ -27,7 +27,9 @@ struct connection;
 struct connection_callbacks {
 	/* Bytes have come; drain what is whole from input, leave the rest. */
 	void (*on_input)(void *context, struct evbuffer *input);
-	/* Output has fallen to the low-water mark or below: room for more. */
+	/* Output has fallen from above the low-water mark to it or below: room for more. From the
+	 * loop, never from inside connection_flush(), also when that very flush brought it down: so
+	 * whoever writes past the mark, flushes and returns is called again. */
 	void (*on_writable)(void *context);
 	/* The peer closed its side, or the socket failed. Comes once; nothing is written any more.
 	 * reason: "closed by the peer", or the system's error. */
@@ -67,6 +69,8 @@ void connection_flush(struct connection *connection);
 /* Bytes queued and not yet taken by the kernel. */
 size_t connection_output_bytes(const struct connection *connection);
 
+/* While paused nothing is read, so a peer's close is noticed only by a write that fails. Resuming
+ * tells what lies in input already by on_input, from the loop. */
 void connection_pause_reading(struct connection *connection);
 void connection_resume_reading(struct connection *connection);
 

@@ -1,0 +1,50 @@
+/*
+ * transport: how a connection's bytes cross its socket: as they are, or through what comes between.
+ *
+ * A connection drives its transport and knows nothing of what it does: handshake first, then reads
+ * and writes, each tried at once and ending with what the socket must become before the next try. A
+ * transport counts what the kernel took and gave, its own framing included, and never blocks. It
+ * does not own the socket. All on the connection's loop.
+ */
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct evbuffer;
+struct transport;
+
+enum transport_result {
+	TRANSPORT_DONE,       /* handshake: over; write: all is taken; read: there may be more */
+	TRANSPORT_WANT_READ,  /* again when the socket is readable */
+	TRANSPORT_WANT_WRITE, /* again when the socket is writable */
+	TRANSPORT_CLOSED,     /* read: the peer has closed its side */
+	TRANSPORT_FAILED,     /* failure is filled */
+};
+
+struct transport_ops {
+	enum transport_result (*handshake)(struct transport *transport);
+	/* At most length bytes into bytes; got_out is 0 unless DONE. */
+	enum transport_result (*read)(
+		struct transport *transport, void *bytes, size_t length, size_t *got_out);
+	/* Drains what was taken from output, also when not all was. */
+	enum transport_result (*write)(struct transport *transport, struct evbuffer *output);
+	void (*free)(struct transport *transport);
+};
+
+/* First member of every transport. */
+struct transport {
+	const struct transport_ops *ops;
+	int fd;
+	uint64_t wire_sent_bytes;
+	uint64_t wire_received_bytes;
+	int failure_errno; /* 0 when the failure is not the system's */
+	char failure[128]; /* set by TRANSPORT_FAILED */
+};
+
+/* Bytes as they are. NULL: out of memory. */
+struct transport *transport_plain_new(int fd);
+
+#endif

@@ -1,0 +1,580 @@
+/*
+ * connection: bytes of one accepted socket, in and out, on its loop.
+ *
+ * Reading and writing are tried at once and the poller is asked only for what the transport said it
+ * waits for. Everything told to the owner apart from fresh input (room again, the end, input left
+ * over after a pause) is told from loop_defer(), so no call of the owner is ever answered by a
+ * callback from inside it.
+ */
+#include "net/connection.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/transport.h"
+
+#define READ_BYTES 16384
+
+enum news { NEWS_INPUT = 1, NEWS_WRITABLE = 2, NEWS_CLOSED = 4 };
+
+struct connection {
+	struct loop *loop;
+	int fd;
+	struct transport *transport;
+	struct connection_options options;
+	struct connection_callbacks callbacks;
+	void *context;
+	struct evbuffer *input;
+	struct evbuffer *output;
+	struct event *read_event;
+	struct event *write_event;
+	short armed;       /* EV_READ | EV_WRITE as the poller has them */
+	short read_needs;  /* what the transport waits for before it can read, write, shake hands */
+	short write_needs; /* 0: a write may be tried */
+	short handshake_needs; /* 0: over */
+	bool is_paused;
+	bool is_input_full;
+	bool has_read_ended;
+	bool has_write_failed;
+	bool is_closed_told;
+	bool is_above_low_water;
+	bool is_lingering; /* connection_free_after_flush(): the owner is gone */
+	bool is_freed;
+	bool is_drain_wanted; /* the peer is gone, but what it sent may still lie in the kernel */
+	unsigned news;        /* what a deferred call will tell; 0: none is queued */
+	struct deadlines linger;
+	struct sockaddr_storage peer;
+	bool is_local;
+	char peer_name[INET6_ADDRSTRLEN + 16];
+	char reason[128];
+};
+
+static void on_event(evutil_socket_t fd, short events, void *context);
+static void tell_news(void *context);
+
+static void add_news(struct connection *connection, enum news news)
+{
+	if (connection->news == 0) {
+		loop_defer(connection->loop, tell_news, connection);
+	}
+	connection->news |= news;
+}
+
+static void set_armed(struct event *event, bool was_armed, bool wanted)
+{
+	if (was_armed == wanted) {
+		return;
+	}
+	int failed = wanted ? event_add(event, NULL) : event_del(event);
+	assert(failed == 0);
+}
+
+static bool may_read(const struct connection *connection)
+{
+	return !connection->is_paused && !connection->is_input_full && !connection->has_read_ended;
+}
+
+static void arm_events(struct connection *connection)
+{
+	short wanted = connection->handshake_needs;
+	if (connection->handshake_needs == 0) {
+		wanted |= may_read(connection) ? connection->read_needs : 0;
+		wanted |= connection->write_needs;
+	}
+	set_armed(connection->read_event, connection->armed & EV_READ, wanted & EV_READ);
+	set_armed(connection->write_event, connection->armed & EV_WRITE, wanted & EV_WRITE);
+	connection->armed = wanted;
+}
+
+static void note_end(struct connection *connection, const char *reason)
+{
+	if (connection->reason[0] == '\0') {
+		snprintf(connection->reason, sizeof(connection->reason), "%s", reason);
+	}
+	add_news(connection, NEWS_CLOSED);
+}
+
+static void fail(struct connection *connection)
+{
+	const struct transport *transport = connection->transport;
+	int failure = transport->failure_errno;
+	connection->is_drain_wanted = failure == ECONNRESET || failure == EPIPE;
+	connection->has_write_failed = true;
+	connection->write_needs = 0;
+	connection->handshake_needs = 0;
+	evbuffer_drain(connection->output, evbuffer_get_length(connection->output));
+	note_end(connection, transport->failure);
+}
+
+static void write_output(struct connection *connection)
+{
+	enum transport_result result =
+		connection->transport->ops->write(connection->transport, connection->output);
+	connection->write_needs = 0;
+	if (result == TRANSPORT_FAILED) {
+		fail(connection);
+	} else if (result != TRANSPORT_DONE) {
+		connection->write_needs = result == TRANSPORT_WANT_READ ? EV_READ : EV_WRITE;
+	}
+	if (connection->is_above_low_water &&
+		connection_output_bytes(connection) <= connection->options.output_low_water) {
+		connection->is_above_low_water = false;
+		add_news(connection, NEWS_WRITABLE);
+	}
+}
+
+static void take_input(struct connection *connection, const void *bytes, size_t length)
+{
+	if (connection->is_lingering) {
+		return;
+	}
+	if (evbuffer_add(connection->input, bytes, length) != 0) {
+		log_write(LOG_LEVEL_ERROR, connection->peer_name, "out of memory");
+		abort();
+	}
+	connection->callbacks.on_input(connection->context, connection->input);
+	if (!connection->is_freed) {
+		connection->is_input_full = evbuffer_get_length(connection->input) >=
+					    connection->options.input_bytes_max;
+	}
+}
+
+/* True when there was something to read and the connection is still there. */
+static bool read_input(struct connection *connection)
+{
+	char bytes[READ_BYTES];
+	size_t room = connection->options.input_bytes_max - evbuffer_get_length(connection->input);
+	size_t got = 0;
+	enum transport_result result = connection->transport->ops->read(
+		connection->transport, bytes, room < sizeof(bytes) ? room : sizeof(bytes), &got);
+	connection->read_needs = result == TRANSPORT_WANT_WRITE ? EV_WRITE : EV_READ;
+	switch (result) {
+	case TRANSPORT_DONE: take_input(connection, bytes, got); return !connection->is_freed;
+	case TRANSPORT_CLOSED:
+		connection->has_read_ended = true;
+		note_end(connection, "closed by the peer");
+		return false;
+	case TRANSPORT_FAILED:
+		connection->has_read_ended = true;
+		fail(connection);
+		return false;
+	case TRANSPORT_WANT_READ:
+	case TRANSPORT_WANT_WRITE: return false;
+	}
+	return false;
+}
+
+static void shake_hands(struct connection *connection)
+{
+	enum transport_result result = connection->transport->ops->handshake(connection->transport);
+	connection->handshake_needs = 0;
+	if (result == TRANSPORT_FAILED) {
+		connection->has_read_ended = true;
+		fail(connection);
+	} else if (result != TRANSPORT_DONE) {
+		connection->handshake_needs = result == TRANSPORT_WANT_READ ? EV_READ : EV_WRITE;
+	}
+}
+
+/* The owner is gone: the end of the output, or of the socket, is the end of the connection. */
+static void end_lingering(struct connection *connection)
+{
+	/* Closing with unread input would make the kernel reset the connection, and the reset may
+	 * overtake what was just written. */
+	char bytes[READ_BYTES];
+	size_t got = 0;
+	for (int round = 0; round < 8 && !connection->has_read_ended; round++) {
+		if (connection->transport->ops->read(
+			    connection->transport, bytes, sizeof(bytes), &got) != TRANSPORT_DONE) {
+			break;
+		}
+	}
+	shutdown(connection->fd, SHUT_WR);
+	connection_free(&connection);
+}
+
+static bool is_output_over(const struct connection *connection)
+{
+	return connection->has_write_failed || connection_output_bytes(connection) == 0;
+}
+
+static void on_event(evutil_socket_t fd, short events, void *context)
+{
+	(void)fd;
+	struct connection *connection = context;
+	if (connection->handshake_needs & events) {
+		shake_hands(connection);
+		arm_events(connection);
+		if (connection->handshake_needs == 0) {
+			connection_flush(connection);
+		}
+		return;
+	}
+	if (connection->write_needs & events) {
+		write_output(connection);
+	}
+	if (may_read(connection) && (connection->read_needs & events)) {
+		read_input(connection);
+	}
+	if (connection->is_freed) {
+		return;
+	}
+	if (connection->is_lingering && is_output_over(connection)) {
+		end_lingering(connection);
+		return;
+	}
+	arm_events(connection);
+}
+
+static void tell_closed(struct connection *connection)
+{
+	if (connection->is_lingering || connection->is_closed_told) {
+		return;
+	}
+	while (connection->is_drain_wanted && may_read(connection) && read_input(connection)) {
+	}
+	if (connection->is_freed || connection->is_lingering) {
+		return;
+	}
+	connection->has_read_ended = true;
+	connection->is_closed_told = true;
+	arm_events(connection);
+	connection->callbacks.on_closed(connection->context, connection->reason);
+}
+
+static void tell_news(void *context)
+{
+	struct connection *connection = context;
+	unsigned news = connection->news;
+	connection->news = 0;
+	if (connection->is_freed || connection->is_lingering) {
+		return;
+	}
+	if ((news & NEWS_INPUT) && !connection->is_paused && !connection->is_closed_told &&
+		evbuffer_get_length(connection->input) > 0) {
+		connection->callbacks.on_input(connection->context, connection->input);
+	}
+	if ((news & NEWS_WRITABLE) && !connection->is_freed && !connection->is_closed_told &&
+		!connection->has_write_failed && !connection->is_lingering) {
+		connection->callbacks.on_writable(connection->context);
+	}
+	if ((news & NEWS_CLOSED) && !connection->is_freed) {
+		tell_closed(connection);
+	}
+}
+
+/* The owner may drain input at any time, not only when it is told of more. */
+static void on_input_changed(
+	struct evbuffer *input, const struct evbuffer_cb_info *info, void *context)
+{
+	(void)info;
+	struct connection *connection = context;
+	if (connection->is_input_full && !connection->is_freed &&
+		evbuffer_get_length(input) < connection->options.input_bytes_max) {
+		connection->is_input_full = false;
+		arm_events(connection);
+	}
+}
+
+static bool open_parts(struct connection *connection, struct error *err)
+{
+	struct event_base *base = loop_event_base(connection->loop);
+	int flags = fcntl(connection->fd, F_GETFL);
+	if (flags < 0 || fcntl(connection->fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+		return error_set_errno(err, "could not make a socket non-blocking");
+	}
+	connection->transport = transport_plain_new(connection->fd);
+	connection->input = evbuffer_new();
+	connection->output = evbuffer_new();
+	connection->read_event =
+		event_new(base, connection->fd, EV_READ | EV_PERSIST, on_event, connection);
+	connection->write_event =
+		event_new(base, connection->fd, EV_WRITE | EV_PERSIST, on_event, connection);
+	if (connection->transport == NULL || connection->input == NULL ||
+		connection->output == NULL || connection->read_event == NULL ||
+		connection->write_event == NULL ||
+		evbuffer_add_cb(connection->input, on_input_changed, connection) == NULL) {
+		return error_set(err, ERROR_SYSTEM, "out of memory");
+	}
+	return true;
+}
+
+static void set_socket_options(struct connection *connection)
+{
+	int on = 1;
+	if (connection->is_local) {
+		return;
+	}
+	/* Neither failing stops bytes from flowing. */
+	setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(connection->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+struct connection *connection_new(struct loop *loop, int fd, const struct sockaddr *peer,
+	const struct connection_options *options, const struct connection_callbacks *callbacks,
+	void *context, struct error *err)
+{
+	assert(options->input_bytes_max > 0);
+	struct connection *connection = calloc(1, sizeof(*connection));
+	if (connection == NULL) {
+		close(fd);
+		error_set(err, ERROR_SYSTEM, "out of memory");
+		return NULL;
+	}
+	connection->loop = loop;
+	connection->fd = fd;
+	connection->options = *options;
+	connection->callbacks = *callbacks;
+	connection->context = context;
+	connection->read_needs = EV_READ;
+	connection_set_peer_address(connection, peer);
+	if (!open_parts(connection, err)) {
+		connection_free(&connection);
+		return NULL;
+	}
+	set_socket_options(connection);
+	shake_hands(connection);
+	arm_events(connection);
+	return connection;
+}
+
+static void destroy(void *context)
+{
+	struct connection *connection = context;
+	if (connection->input != NULL) {
+		evbuffer_free(connection->input);
+	}
+	free(connection);
+}
+
+void connection_free(struct connection **connection)
+{
+	struct connection *gone = *connection;
+	if (gone == NULL) {
+		return;
+	}
+	*connection = NULL;
+	assert(!gone->is_freed);
+	gone->is_freed = true;
+	if (gone->read_event != NULL) {
+		event_free(gone->read_event);
+	}
+	if (gone->write_event != NULL) {
+		event_free(gone->write_event);
+	}
+	deadlines_release(&gone->linger);
+	if (gone->transport != NULL) {
+		gone->transport->ops->free(gone->transport);
+	}
+	close(gone->fd);
+	if (gone->output != NULL) {
+		evbuffer_free(gone->output);
+	}
+	loop_defer(gone->loop, destroy, gone);
+}
+
+static void on_linger_deadline(void *context, int reason)
+{
+	(void)reason;
+	struct connection *connection = context;
+	connection_free(&connection);
+}
+
+void connection_free_after_flush(struct connection **connection, int64_t timeout_us)
+{
+	struct connection *leaving = *connection;
+	if (leaving == NULL) {
+		return;
+	}
+	*connection = NULL;
+	leaving->is_lingering = true;
+	leaving->is_paused = false;
+	evbuffer_drain(leaving->input, evbuffer_get_length(leaving->input));
+	connection_flush(leaving);
+	if (is_output_over(leaving)) {
+		end_lingering(leaving);
+		return;
+	}
+	if (!deadlines_init(
+		    &leaving->linger, leaving->loop, 1, on_linger_deadline, leaving, NULL)) {
+		connection_free(&leaving);
+		return;
+	}
+	deadlines_set(&leaving->linger, 0, loop_now_us(leaving->loop) + timeout_us);
+	arm_events(leaving);
+}
+
+static bool takes_output(const struct connection *connection)
+{
+	return !connection->has_write_failed && !connection->is_closed_told;
+}
+
+static void check_queued(const struct connection *connection, int failed)
+{
+	if (failed != 0) {
+		log_write(LOG_LEVEL_ERROR, connection->peer_name, "out of memory");
+		abort();
+	}
+}
+
+void connection_write(struct connection *connection, const void *bytes, size_t length)
+{
+	if (takes_output(connection)) {
+		check_queued(connection, evbuffer_add(connection->output, bytes, length));
+	}
+}
+
+struct reference {
+	connection_release *release;
+	void *context;
+};
+
+static void release_reference(const void *bytes, size_t length, void *context)
+{
+	(void)bytes;
+	(void)length;
+	struct reference *reference = context;
+	reference->release(reference->context);
+	free(reference);
+}
+
+void connection_write_reference(struct connection *connection, const void *bytes, size_t length,
+	connection_release *release, void *context)
+{
+	if (!takes_output(connection) || length == 0) {
+		release(context);
+		return;
+	}
+	struct reference *reference = malloc(sizeof(*reference));
+	check_queued(connection, reference == NULL);
+	reference->release = release;
+	reference->context = context;
+	check_queued(connection, evbuffer_add_reference(connection->output, bytes, length,
+					 release_reference, reference));
+}
+
+void connection_flush(struct connection *connection)
+{
+	size_t waiting = connection_output_bytes(connection);
+	if (waiting > connection->options.output_low_water) {
+		connection->is_above_low_water = true;
+	}
+	if (waiting == 0 || connection->write_needs != 0 || connection->handshake_needs != 0 ||
+		connection->has_write_failed) {
+		return;
+	}
+	write_output(connection);
+	arm_events(connection);
+}
+
+size_t connection_output_bytes(const struct connection *connection)
+{
+	return evbuffer_get_length(connection->output);
+}
+
+void connection_pause_reading(struct connection *connection)
+{
+	connection->is_paused = true;
+	arm_events(connection);
+}
+
+void connection_resume_reading(struct connection *connection)
+{
+	if (!connection->is_paused) {
+		return;
+	}
+	connection->is_paused = false;
+	if (evbuffer_get_length(connection->input) > 0) {
+		add_news(connection, NEWS_INPUT);
+	}
+	arm_events(connection);
+}
+
+const char *connection_peer_name(const struct connection *connection)
+{
+	return connection->peer_name;
+}
+
+const struct sockaddr_storage *connection_peer_address(const struct connection *connection)
+{
+	return &connection->peer;
+}
+
+/* A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d; rules are written for a.b.c.d. */
+static void unmap_ipv4(struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 v6;
+	memcpy(&v6, address, sizeof(v6));
+	if (address->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+		return;
+	}
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6.sin6_port};
+	memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
+	memset(address, 0, sizeof(*address));
+	memcpy(address, &v4, sizeof(v4));
+}
+
+static bool is_unix_socket(int fd)
+{
+	int domain = AF_UNSPEC;
+	socklen_t size = sizeof(domain);
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+void connection_set_peer_address(struct connection *connection, const struct sockaddr *peer)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	char *name = connection->peer_name;
+	size_t size = sizeof(connection->peer_name);
+	memset(&connection->peer, 0, sizeof(connection->peer));
+	connection->is_local = false;
+	if (peer != NULL && peer->sa_family == AF_INET) {
+		memcpy(&connection->peer, peer, sizeof(struct sockaddr_in));
+	} else if (peer != NULL && peer->sa_family == AF_INET6) {
+		memcpy(&connection->peer, peer, sizeof(struct sockaddr_in6));
+	} else {
+		connection->peer.ss_family = peer == NULL ? AF_UNSPEC : peer->sa_family;
+		connection->is_local = is_unix_socket(connection->fd);
+	}
+	unmap_ipv4(&connection->peer);
+	if (connection->peer.ss_family == AF_INET) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)&connection->peer;
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(name, size, "%s:%u", host, ntohs(v4->sin_port));
+	} else if (connection->peer.ss_family == AF_INET6) {
+		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&connection->peer;
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(name, size, "[%s]:%u", host, ntohs(v6->sin6_port));
+	} else {
+		snprintf(name, size, "[local]");
+	}
+}
+
+bool connection_is_local(const struct connection *connection)
+{
+	return connection->is_local;
+}
+
+int connection_fd(const struct connection *connection)
+{
+	return connection->fd;
+}
+
+void connection_read_stats(const struct connection *connection, struct connection_stats *stats_out)
+{
+	stats_out->wire_sent_bytes = connection->transport->wire_sent_bytes;
+	stats_out->wire_received_bytes = connection->transport->wire_received_bytes;
+	stats_out->output_bytes = connection_output_bytes(connection);
+}

@@ -1,0 +1,107 @@
+/*
+ * transport_plain: bytes go between an evbuffer and a non-blocking socket as they are.
+ *
+ * Output leaves by sendmsg(2) straight from where its pieces lie, so a mapped WAL page is never
+ * copied here. A page whose disk is gone makes the kernel answer EFAULT: an ordinary failure of
+ * this connection, where reading the page in user space would be a SIGBUS for the whole process.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "net/transport.h"
+
+#define PIECES_MAX 64
+
+static enum transport_result fail(struct transport *transport, int failure)
+{
+	char text[96];
+	transport->failure_errno = failure;
+	snprintf(transport->failure, sizeof(transport->failure), "%s",
+		strerror_r(failure, text, sizeof(text)));
+	return TRANSPORT_FAILED;
+}
+
+static bool is_again(int failure)
+{
+	return failure == EAGAIN || failure == EWOULDBLOCK;
+}
+
+static enum transport_result plain_handshake(struct transport *transport)
+{
+	(void)transport;
+	return TRANSPORT_DONE;
+}
+
+static enum transport_result plain_read(
+	struct transport *transport, void *bytes, size_t length, size_t *got_out)
+{
+	ssize_t got;
+	do {
+		got = recv(transport->fd, bytes, length, 0);
+	} while (got < 0 && errno == EINTR);
+	*got_out = 0;
+	if (got < 0) {
+		return is_again(errno) ? TRANSPORT_WANT_READ : fail(transport, errno);
+	}
+	if (got == 0) {
+		return TRANSPORT_CLOSED;
+	}
+	*got_out = (size_t)got;
+	transport->wire_received_bytes += (uint64_t)got;
+	return TRANSPORT_DONE;
+}
+
+static enum transport_result plain_write(struct transport *transport, struct evbuffer *output)
+{
+	while (evbuffer_get_length(output) > 0) {
+		struct iovec pieces[PIECES_MAX];
+		int count = evbuffer_peek(output, -1, NULL, pieces, PIECES_MAX);
+		size_t offered = 0;
+		struct msghdr message = {.msg_iov = pieces};
+		message.msg_iovlen = count < PIECES_MAX ? (size_t)count : PIECES_MAX;
+		for (size_t i = 0; i < message.msg_iovlen; i++) {
+			offered += pieces[i].iov_len;
+		}
+		ssize_t taken = sendmsg(transport->fd, &message, MSG_NOSIGNAL);
+		if (taken < 0 && errno == EINTR) {
+			continue;
+		}
+		if (taken < 0) {
+			return is_again(errno) ? TRANSPORT_WANT_WRITE : fail(transport, errno);
+		}
+		transport->wire_sent_bytes += (uint64_t)taken;
+		evbuffer_drain(output, (size_t)taken);
+		if ((size_t)taken < offered) {
+			return TRANSPORT_WANT_WRITE;
+		}
+	}
+	return TRANSPORT_DONE;
+}
+
+static void plain_free(struct transport *transport)
+{
+	free(transport);
+}
+
+static const struct transport_ops plain_ops = {
+	.handshake = plain_handshake,
+	.read = plain_read,
+	.write = plain_write,
+	.free = plain_free,
+};
+
+struct transport *transport_plain_new(int fd)
+{
+	struct transport *transport = calloc(1, sizeof(*transport));
+	if (transport != NULL) {
+		transport->ops = &plain_ops;
+		transport->fd = fd;
+	}
+	return transport;
+}
