@@ -26,7 +26,12 @@ typedef void listener_accept(void *context, int fd, const struct sockaddr *peer,
 struct listener *listener_open(struct loop *loop, const char *addresses, int *inherited,
 	size_t inherited_count, listener_accept *accept, void *context, struct error *err)
 	MUST_CHECK;
+/* Closes the sockets and removes the paths of Unix sockets. Accepts NULL, sets NULL. */
 void listener_close(struct listener **listener);
+/* Ends the listener and leaves its sockets, with what waits in their queues, to the process that
+ * comes next: fds_out takes listener_count() descriptors (net/inherited_sockets.h passes them on).
+ */
+void listener_hand_over(struct listener **listener, int *fds_out);
 /* Stop or go on accepting; the sockets stay bound and their queues fill. */
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
