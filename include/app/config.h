@@ -26,7 +26,7 @@ enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 
 struct config_relay {
 	char *name;
-	char *listen;      /* valid for listener_open() */
+	char *listen; /* valid for listener_open() */
 	char *data_dir;
 	char *http_listen; /* likewise; "": off */
 	char *auth_file;   /* "": no users */
@@ -138,8 +138,8 @@ struct config_over_limit {
 };
 
 struct config_price_tier {
-	int64_t price_nanos;   /* 10^-9 of the currency, a GB */
-	uint64_t up_to_bytes;  /* of the month; UINT64_MAX in the last tier */
+	int64_t price_nanos;  /* 10^-9 of the currency, a GB */
+	uint64_t up_to_bytes; /* of the month; UINT64_MAX in the last tier */
 };
 
 struct config_prices {
@@ -155,8 +155,8 @@ struct config_destination {
 	enum config_provider provider;
 	uint64_t rate_cap_bytes; /* a second; 0: none */
 	struct config_rate_schedule rate_schedule;
-	uint64_t daily_limit_bytes;   /* 0: none */
-	uint64_t monthly_limit_bytes; /* 0: none */
+	uint64_t daily_limit_bytes;    /* 0: none */
+	uint64_t monthly_limit_bytes;  /* 0: none */
 	unsigned warn_at_basis_points; /* 8000: 80 % */
 	struct config_over_limit over_limit;
 	struct config_prices price_per_gb;
@@ -210,8 +210,8 @@ struct config *config_load(const char *file, const struct config_conninfo *conni
 	struct config_report *report) MUST_CHECK;
 /* The same over bytes; directory: what relative paths are relative to. */
 struct config *config_parse(const char *file, const char *directory, const char *text,
-	size_t length, const struct config_conninfo *conninfo, struct config_report *report)
-	MUST_CHECK;
+	size_t length, const struct config_conninfo *conninfo,
+	struct config_report *report) MUST_CHECK;
 /* Accepts NULL, sets NULL. */
 void config_free(struct config **config);
 
@@ -220,8 +220,8 @@ unsigned config_line(const struct config *config, const char *section, const cha
 
 /* Every option in force with its value as text, in the order of the manual; secrets masked. value
  * and is_default belong to the call. */
-typedef void config_visit(void *context, const char *section, const char *key, const char *value,
-	bool is_default);
+typedef void config_visit(
+	void *context, const char *section, const char *key, const char *value, bool is_default);
 void config_each(const struct config *config, config_visit *visit, void *context);
 /* As a configuration file that would be accepted, but for what is masked. */
 void config_write(const struct config *config, FILE *out);

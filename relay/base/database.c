@@ -8,6 +8,8 @@
  */
 #include "base/database.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -246,11 +248,8 @@ static int start_thread(struct database *database)
 
 struct database *database_open(const char *path, struct error *err)
 {
-	struct database *database = calloc(1, sizeof(*database));
+	struct database *database = memory_new(sizeof(*database));
 
-	if (database == NULL) {
-		abort();
-	}
 	if (!open_connection(path, &database->connection, err)) {
 		free(database);
 		return NULL;
@@ -293,11 +292,8 @@ void database_close(struct database **database)
 void database_submit(
 	struct database *database, database_job *run, database_done *done, void *context)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct job *job = memory_new(sizeof(*job));
 
-	if (job == NULL) {
-		abort();
-	}
 	job->run = run;
 	job->done = done;
 	job->context = context;

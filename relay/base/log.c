@@ -8,6 +8,8 @@
  */
 #include "base/log.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -126,10 +128,7 @@ bool log_configure(const struct log_options *options, struct error *err)
 		return false;
 	}
 	if (options->file != NULL) {
-		file = strdup(options->file);
-		if (file == NULL) {
-			abort();
-		}
+		file = memory_copy_text(options->file);
 	}
 	pthread_mutex_lock(&configure_lock);
 	put_behind_descriptor(fd);
