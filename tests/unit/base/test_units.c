@@ -13,6 +13,15 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BAD          UINT64_MAX
 
+/* Names the example that fails. */
+#define CHECK(example, is_parsed, parsed)                                                          \
+	do {                                                                                       \
+		if ((is_parsed) != ((example).value != BAD) ||                                     \
+			(uint64_t)(parsed) != (example).value) {                                   \
+			fail_msg("\"%s\"", (example).text);                                        \
+		}                                                                                  \
+	} while (0)
+
 struct example {
 	const char *text;
 	uint64_t value; /* BAD: refused */
@@ -33,11 +42,9 @@ static void test_units__parses_sizes(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(examples); i++) {
 		uint64_t bytes = BAD;
+		bool ok = units_parse_size(examples[i].text, &bytes);
 
-		print_message("%s\n", examples[i].text);
-		assert_int_equal(
-			units_parse_size(examples[i].text, &bytes), examples[i].value != BAD);
-		assert_true(bytes == examples[i].value);
+		CHECK(examples[i], ok, bytes);
 	}
 }
 
@@ -51,10 +58,9 @@ static void test_units__parses_times(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(examples); i++) {
 		int64_t us = -1;
+		bool ok = units_parse_time(examples[i].text, &us);
 
-		print_message("%s\n", examples[i].text);
-		assert_int_equal(units_parse_time(examples[i].text, &us), examples[i].value != BAD);
-		assert_true((uint64_t)us == examples[i].value);
+		CHECK(examples[i], ok, us);
 	}
 }
 
@@ -69,11 +75,9 @@ static void test_units__parses_rates(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(examples); i++) {
 		uint64_t rate = BAD;
+		bool ok = units_parse_rate(examples[i].text, &rate);
 
-		print_message("%s\n", examples[i].text);
-		assert_int_equal(
-			units_parse_rate(examples[i].text, &rate), examples[i].value != BAD);
-		assert_true(rate == examples[i].value);
+		CHECK(examples[i], ok, rate);
 	}
 }
 
