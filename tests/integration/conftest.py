@@ -1,0 +1,52 @@
+"""Fixtures of the tests against real servers. tests/README.md says how to run them."""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from support.site import Site  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--postgres-bin", help="directory of the server binaries to test with")
+    parser.addoption("--drill-rounds", type=int, default=0, help="faults of test_drill")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "any_version: also run on every other PostgreSQL version")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the end of each log of its site."""
+    outcome = yield
+    report = outcome.get_result()
+    setattr(item, f"report_{report.when}", report)
+    site = item.funcargs.get("site") if hasattr(item, "funcargs") else None
+    if report.failed and site is not None and report.when == "call":
+        for name, text in site.logs():
+            report.sections.append((f"log of {name}", text))
+
+
+@pytest.fixture
+def site(request):
+    made = Site(request.config.getoption("--postgres-bin"))
+    yield made
+    faults = made.close()
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def small_disk(tmp_path_factory):
+    """A file system of about 100 MB that may be filled."""
+    place = os.environ.get("WALRELAY_SMALL_DISK")
+    if not place:
+        pytest.skip("needs a small file system of its own, which tests/run makes when run as root")
+    directory = Path(place) / tmp_path_factory.mktemp("disk").name
+    directory.mkdir()
+    yield directory
+    import shutil
+    shutil.rmtree(directory)

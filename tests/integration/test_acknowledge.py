@@ -1,0 +1,79 @@
+"""What the relay tells the primary: flushed means on our disk, apply means replayed by standbys."""
+import pytest
+
+from support.wait import wait_until
+
+
+def pair(site, **options):
+    primary = site.primary()
+    relay = site.relay(primary, **options)
+    primary.execute("CREATE TABLE t (a int)")
+    return primary, relay
+
+
+def commit(primary, level):
+    """Fails when the commit is still waiting after ten seconds."""
+    notices = []
+    with primary.connect(options=f"-c synchronous_commit={level} "
+                                 "-c statement_timeout=10s") as connection:
+        connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        connection.execute("INSERT INTO t VALUES (1)")
+    assert not notices
+
+
+def make_synchronous(primary):
+    primary.configure(synchronous_standby_names="'relay'")
+    primary.reload()
+    wait_until(lambda: primary.value("SELECT sync_state FROM pg_stat_replication "
+                                     "WHERE application_name = 'relay'") == "sync")
+
+
+@pytest.mark.parametrize("level", ["remote_write", "on"])
+def test_a_synchronous_commit_returns_when_the_relay_has_it(site, level):
+    primary, relay = pair(site)
+    make_synchronous(primary)
+    began = primary.value("SELECT clock_timestamp()")
+    for _ in range(20):
+        commit(primary, level)
+    seconds = primary.value("SELECT extract(epoch FROM clock_timestamp() - %s)", began)
+    assert seconds < 10, "a commit waits for its flush, not for the status interval"
+    flushed = primary.value("SELECT flush_lsn - '0/0' FROM pg_stat_replication")
+    assert relay.flushed_lsn() >= flushed
+
+
+def test_remote_apply_waits_for_a_standby(site):
+    primary, relay = pair(site)
+    standby = site.standby(primary, relay, "standby")
+    standby.catch_up(primary)
+    make_synchronous(primary)
+    for number in range(1, 11):
+        commit(primary, "remote_apply")
+        assert standby.value("SELECT count(*) FROM t") == number
+
+
+def test_nothing_is_acknowledged_as_applied_without_standbys(site):
+    primary, relay = pair(site)
+    relay.wait_flushed(primary.flush_lsn())
+    wait_until(lambda: primary.value("SELECT flush_lsn IS NOT NULL FROM pg_stat_replication"))
+    assert primary.value("SELECT coalesce(replay_lsn, '0/0') = '0/0' FROM pg_stat_replication")
+
+
+def test_remote_apply_flush_answers_by_itself(site):
+    primary, _ = pair(site, upstream={"remote_apply": "flush"})
+    make_synchronous(primary)
+    commit(primary, "remote_apply")
+
+
+def test_hot_standby_feedback_reaches_the_primary(site):
+    primary = site.primary()
+    relay = site.relay(primary)
+    standby = site.standby(primary, relay, "standby", hot_standby_feedback="on",
+                           wal_receiver_status_interval="1s")
+    standby.catch_up(primary)
+
+    def xmin():
+        return primary.value("SELECT coalesce(xmin::text, '') FROM pg_replication_slots "
+                             "WHERE slot_name = 'walrelay_relay'")
+    wait_until(lambda: xmin() != "", what="an xmin on the primary")
+    standby.stop()
+    wait_until(lambda: xmin() == "", what="the xmin to be forgotten")

@@ -1,0 +1,124 @@
+"""No malformed, oversized, slow or silent client costs more than its own connection."""
+import struct
+import time
+
+import pytest
+
+from support.rawclient import RawClient
+from support.wait import wait_until
+
+SSL, GSS, CANCEL = 80877103, 80877104, 80877102
+STARTUP = [
+    b"\0\0\0\0", b"\0\0\0\x07aaa", b"\xff\xff\xff\xff", struct.pack("!II", 10001, 196608),
+    struct.pack("!II", 8, 1), struct.pack("!II", 12, 196608) + b"user",
+    struct.pack("!II", 9, 196608) + b"\0", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n",
+    struct.pack("!IIII", 16, CANCEL, 1, 1),
+]
+
+
+@pytest.fixture(name="relay")
+def running_relay(site):
+    return site.relay(site.primary())
+
+
+@pytest.mark.parametrize("number", range(len(STARTUP)))
+def test_a_malformed_start_is_answered_and_cut(relay, number):
+    with RawClient(relay.port) as client:
+        client.send(STARTUP[number])
+        client.socket.shutdown(1)
+        assert client.is_closed()
+    assert relay.is_ready()
+
+
+def logged_in(relay, **parameters):
+    client = RawClient(relay.port)
+    client.startup(user="u", replication="true", **parameters)
+    client.receive_until("Z")
+    return client
+
+
+def test_negotiation_requests_are_answered_by_a_byte(relay):
+    with RawClient(relay.port) as client:
+        assert client.request(GSS) == b"N"
+        assert client.request(SSL) == b"N"
+        client.startup(user="u", replication="true")
+        client.receive_until("Z")
+
+
+def test_a_newer_protocol_is_negotiated_down(relay):
+    with RawClient(relay.port) as client:
+        client.startup(version=206607, user="u", replication="true", **{"_pq_.grease": "x"})
+        kind, body = client.receive()
+        assert kind == "v"
+        version, count = struct.unpack_from("!II", body)
+        assert (version >> 16, count, body[8:]) == (3, 1, b"_pq_.grease\0")
+        client.receive_until("Z")
+
+
+@pytest.mark.parametrize("kind,body", [
+    ("Q", b"x" * 70000 + b"\0"), ("P", b"\0SELECT 1\0\0\0"), ("z", b""), ("Q", b"no end")])
+def test_unexpected_messages(relay, kind, body):
+    with logged_in(relay) as client:
+        client.message(kind, body)
+        assert client.fatal()["C"] in ("08P01", "0A000", "42601")
+    assert relay.is_ready()
+
+
+def test_a_length_that_lies(relay):
+    with logged_in(relay) as client:
+        client.send(b"Q" + struct.pack("!I", 0x7fffffff) + b"x")
+        assert client.is_closed()
+    with logged_in(relay) as client:
+        client.send(b"Q" + struct.pack("!I", 3))
+        assert client.is_closed()
+    assert relay.is_ready()
+
+
+def test_one_byte_at_a_time(relay):
+    with RawClient(relay.port) as client:
+        body = b"user\0u\0replication\0true\0\0"
+        for byte in struct.pack("!II", len(body) + 8, 196608) + body:
+            client.send(bytes([byte]))
+        client.receive_until("Z")
+        for byte in b"Q" + struct.pack("!I", 20) + b"IDENTIFY_SYSTEM\0":
+            client.send(bytes([byte]))
+        client.receive_until("Z")
+
+
+def test_a_silent_client_is_cut_after_authentication_timeout(site):
+    relay = site.relay(site.primary(), relay={"authentication_timeout": "1s"})
+    began = time.monotonic()
+    with RawClient(relay.port) as silent, RawClient(relay.port) as slow:
+        slow.send(b"\0\0")
+        assert silent.is_closed(5) and slow.is_closed(5)
+    assert time.monotonic() - began < 5
+
+
+def test_more_than_max_connections(site):
+    relay = site.relay(site.primary(), relay={"max_connections": 5})
+    clients = [logged_in(relay) for _ in range(5)]
+    with RawClient(relay.port) as one_more:
+        one_more.startup(user="u", replication="true")
+        refused = one_more.fatal()
+        assert (refused["C"], refused["M"]) == ("53300", "sorry, too many clients already")
+    clients.pop().socket.close()
+
+    def there_is_room():
+        with RawClient(relay.port) as next_one:
+            next_one.startup(user="u", replication="true")
+            return next_one.receive()[0] == "R"
+    wait_until(there_is_room, 10)
+    for client in clients:
+        client.socket.close()
+
+
+def test_two_hundred_silent_connections_cost_little(site):
+    primary = site.primary()
+    relay = site.relay(primary)
+    before = relay.metrics()["process_open_fds"][0][1]
+    silent = [RawClient(relay.port) for _ in range(200)]
+    standby = site.standby(primary, relay, "standby")
+    standby.catch_up(primary)
+    for client in silent:
+        client.socket.close()
+    wait_until(lambda: relay.metrics()["process_open_fds"][0][1] < before + 20, 10)

@@ -1,0 +1,100 @@
+"""The relay's own slots: durable or temporary, holding the spool and nothing on the primary."""
+import psycopg
+import pytest
+
+from support.load import write_wal
+from support.replication import Stream, command, connect
+from support.wait import wait_until
+from support.wal import parse_lsn
+
+
+def small(site):
+    primary = site.primary(wal_segsize=1, wal_keep_size="0")
+    return primary, site.relay(primary, spool={"retain_size": "2MB"})
+
+
+def test_a_slot_reserves_from_the_last_checkpoint_on(site):
+    primary, relay = small(site)
+    primary.execute("CHECKPOINT")
+    redo = parse_lsn(primary.value("SELECT redo_lsn::text FROM pg_control_checkpoint()"))
+    write_wal(primary, 3)
+    relay.wait_flushed(primary.flush_lsn())
+    assert command(relay, "CREATE_REPLICATION_SLOT s1 PHYSICAL RESERVE_WAL") == [
+        ("s1", "0/0", None, None)]
+    kind, restart_lsn, timeline = command(relay, "READ_REPLICATION_SLOT s1")[0]
+    assert (kind, parse_lsn(restart_lsn), timeline) == ("physical", redo, 1)
+    command(relay, "CREATE_REPLICATION_SLOT s2 PHYSICAL (RESERVE_WAL false)")
+    assert command(relay, "READ_REPLICATION_SLOT s2") == [("physical", None, None)]
+    assert command(relay, "READ_REPLICATION_SLOT nosuch") == [(None, None, None)]
+
+
+def test_it_holds_the_spool_over_a_crash_until_it_is_dropped(site):
+    primary, relay = small(site)
+    command(relay, "CREATE_REPLICATION_SLOT s1 PHYSICAL RESERVE_WAL")
+    reserved = parse_lsn(command(relay, "READ_REPLICATION_SLOT s1")[0][1])
+    write_wal(primary, 12)
+    relay.wait_flushed(primary.flush_lsn())
+    relay.kill9()
+    relay.start()
+    write_wal(primary, 12)
+    relay.wait_flushed(primary.flush_lsn())
+    assert relay.metric("spool_oldest_lsn_bytes") <= reserved
+    assert parse_lsn(command(relay, "READ_REPLICATION_SLOT s1")[0][1]) == reserved
+    stream = Stream(relay.conninfo()).start(reserved, slot="s1")
+    stream.receive_wal(reserved, reserved + (20 << 20))
+    stream.close()
+
+    wait_until(lambda: command(relay, "DROP_REPLICATION_SLOT s1 WAIT") is None)
+    write_wal(primary, 2)
+    wait_until(lambda: relay.metric("spool_oldest_lsn_bytes") > reserved + (12 << 20),
+               what="the spool to let go")
+    assert command(relay, "READ_REPLICATION_SLOT s1") == [(None, None, None)]
+
+
+def test_it_moves_with_the_standbys_flush(site):
+    primary, relay = small(site)
+    command(relay, "CREATE_REPLICATION_SLOT s1 PHYSICAL RESERVE_WAL")
+    standby = site.standby(primary, relay, "standby", slot="s1")
+    write_wal(primary, 8)
+    target = primary.flush_lsn()
+    standby.catch_up(primary)
+
+    def restart_lsn():
+        return parse_lsn(command(relay, "READ_REPLICATION_SLOT s1")[0][1])
+    wait_until(lambda: restart_lsn() >= target, what="the slot to move")
+    relay.stop()
+    relay.start()
+    assert restart_lsn() >= target
+    assert relay.metric("slot_retained_bytes", slot="s1") < 4 << 20
+
+
+def test_a_temporary_slot_goes_with_its_connection(site):
+    _, relay = small(site)
+    with connect(relay.conninfo()) as connection:
+        connection.execute("CREATE_REPLICATION_SLOT t1 TEMPORARY PHYSICAL RESERVE_WAL")
+        assert connection.execute("READ_REPLICATION_SLOT t1").fetchone()[0] == "physical"
+    wait_until(lambda: command(relay, "READ_REPLICATION_SLOT t1")[0][0] is None)
+
+
+def test_slots_stay_off_the_primary(site):
+    primary, relay = small(site)
+    command(relay, "CREATE_REPLICATION_SLOT s1 PHYSICAL RESERVE_WAL")
+    assert primary.execute("SELECT slot_name, slot_type, active FROM pg_replication_slots") == [
+        ("walrelay_relay", "physical", True)]
+
+
+def test_max_size_is_a_wall_and_the_slot_in_its_way_is_lost(site):
+    primary = site.primary(wal_segsize=1, wal_keep_size="0")
+    relay = site.relay(primary, spool={"retain_size": "2MB", "max_size": "16MB", "min_free": "1MB"})
+    command(relay, "CREATE_REPLICATION_SLOT lost PHYSICAL RESERVE_WAL")
+    reserved = parse_lsn(command(relay, "READ_REPLICATION_SLOT lost")[0][1])
+    for _ in range(6):
+        write_wal(primary, 6)
+        relay.wait_flushed(primary.flush_lsn())
+        assert relay.metric("spool_bytes") <= 17 << 20
+    assert relay.metric("spool_oldest_lsn_bytes") > reserved
+    relay.wait_for_log(r'(?i)slot "lost"')
+    with pytest.raises((ConnectionError, psycopg.Error)):
+        stream = Stream(relay.conninfo()).start(reserved, slot="lost")
+        while stream.receive(10):
+            pass

@@ -1,0 +1,52 @@
+"""A pgbench load, and the comparison of two servers' rows."""
+import subprocess
+
+from support.process import Process
+
+TABLES = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history"]
+
+
+def pgbench_init(server, scale=1, client_bin=None):
+    subprocess.run([(client_bin or server.bin_dir) / "pgbench", "-i", "-q", "-s", str(scale), "-d",
+                    server.conninfo(dbname="postgres")], check=True, capture_output=True, timeout=120)
+
+
+def write_wal(primary, megabytes):
+    """That much WAL, from a table that is emptied again."""
+    primary.execute("CREATE TABLE IF NOT EXISTS filler (a int, b text)")
+    start = primary.insert_lsn()
+    while primary.insert_lsn() - start < megabytes << 20:
+        primary.execute("INSERT INTO filler SELECT i, repeat(md5(i::text), 30) "
+                        "FROM generate_series(1, 1000) i")
+        primary.execute("TRUNCATE filler")
+
+
+class Pgbench(Process):
+    """Runs until stopped or until its seconds are over; loses connections without minding."""
+
+    def __init__(self, name, directory, server, clients=2, seconds=600, rate=None, client_bin=None):
+        super().__init__(name, directory)
+        self.command = [(client_bin or server.bin_dir) / "pgbench", "-n", "-c", clients, "-j", "1",
+                        "-T", seconds, "-d", server.conninfo(dbname="postgres")]
+        if rate:
+            self.command += ["-R", rate]
+
+    def start(self):
+        self.spawn(self.command)
+        return self
+
+    def stop(self):
+        if self.is_running:
+            self.terminate()
+
+
+def fingerprint(server, table):
+    count, total = server.execute(
+        f"SELECT count(*), sum(hashtextextended(t::text, 0))::text FROM {table} t")[0]
+    return count, total
+
+
+def assert_same_rows(primary, standby, tables=tuple(TABLES)):
+    for table in tables:
+        ours, theirs = fingerprint(primary, table), fingerprint(standby, table)
+        assert ours == theirs, f"{table}: {ours} on {primary.name}, {theirs} on {standby.name}"
