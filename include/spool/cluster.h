@@ -44,6 +44,8 @@ void cluster_close(struct cluster **cluster);
 bool cluster_pin_identity(
 	struct cluster *cluster, const struct cluster_identity *identity, struct error *err)
 	MUST_CHECK;
+/* Forgets everything, for `walrelay reset --new-system`. Blocks on the disk. */
+bool cluster_reset(struct cluster *cluster, struct error *err) MUST_CHECK;
 /* Takes effect at once for readers; stored behind the caller's back. */
 void cluster_set_parameters(struct cluster *cluster, const struct cluster_parameters *parameters);
 

@@ -35,16 +35,21 @@ struct slot_stats {
 typedef void slots_done(void *context, bool ok, const struct error *err);
 
 struct slots *slots_open(struct database *database, struct error *err) MUST_CHECK;
+/* Stores what was written behind; what was begun is finished, done callbacks included. Accepts NULL,
+ * sets NULL. */
 void slots_close(struct slots **slots);
 
-/* Checks the name at once (false: done is not called); then stores the slot and calls done on the
- * database's thread. owner_pid: of the session, for temporary slots. restart_lsn may be
- * LSN_INVALID. */
+/* Checks the name at once (false: done is not called) and takes it: from here on nobody else can
+ * create it and it holds WAL. A durable slot is then stored, and done is called on the database's
+ * thread; a temporary one needs no storing, and done is called before this returns. owner_pid: of
+ * the session. restart_lsn may be LSN_INVALID. */
 bool slots_create(struct slots *slots, const char *name, bool temporary, uint32_t owner_pid,
 	lsn_t restart_lsn, tli_t restart_tli, slots_done *done, void *context, struct error *err)
 	MUST_CHECK;
-bool slots_drop(struct slots *slots, const char *name, slots_done *done, void *context,
-	struct error *err) MUST_CHECK;
+/* pid: of the session that asks (0: the console); only a temporary slot's own session may drop it.
+ * done as above. A slot that is being dropped is still there, and in use, until done. */
+bool slots_drop(struct slots *slots, const char *name, uint32_t pid, slots_done *done,
+	void *context, struct error *err) MUST_CHECK;
 /* Temporary slots of a session that ended. */
 void slots_drop_temporary(struct slots *slots, uint32_t owner_pid);
 
@@ -52,14 +57,16 @@ void slots_drop_temporary(struct slots *slots, uint32_t owner_pid);
 bool slots_acquire(struct slots *slots, const char *name, uint32_t pid, struct error *err)
 	MUST_CHECK;
 void slots_release(struct slots *slots, const char *name, uint32_t pid);
-/* The standby confirmed: PostgreSQL lets it go backwards too. Cheap; stored behind. */
+/* The standby confirmed: PostgreSQL lets it go backwards too. LSN_INVALID (unknown) and lost slots
+ * are passed over. Cheap; stored behind, at most about once a second for all slots together. */
 void slots_confirm(struct slots *slots, const char *name, lsn_t flush_lsn, tli_t tli);
-/* Retention took WAL a slot needed (max_size). */
+/* Retention took WAL a slot needed (max_size). It holds nothing from now on, and nobody can stream
+ * from it until it was dropped and created again. */
 void slots_mark_lost(struct slots *slots, const char *name);
 
 /* false: no such slot. */
 bool slots_find(struct slots *slots, const char *name, struct slot_stats *stats_out);
-/* Fills at most capacity, returns how many there are. */
+/* Fills at most capacity, in order of names; returns how many there are. */
 size_t slots_list(struct slots *slots, struct slot_stats *stats_out, size_t capacity);
 
 #endif
