@@ -1,0 +1,431 @@
+/*
+ * relay: opens every module from the bottom up, closes them in the mirrored order, and stands
+ * between them: who learns of what is decided here and nowhere else.
+ */
+#include "app/relay.h"
+
+#include "app/access.h"
+#include "app/backup_passthrough.h"
+#include "app/relay_options.h"
+#include "app/relay_replace.h"
+#include "app/service_manager.h"
+#include "app/signals.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/pid_file.h"
+#include "net/inherited_sockets.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "observe/status_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* How long a clean stop waits for standbys to confirm what they were sent. */
+#define STOP_TIMEOUT_US    5000000
+#define REPLACE_TIMEOUT_US 200000
+#define PATH_SIZE          4096
+
+struct relay {
+	char *config_path;
+	struct config *config;
+	struct access access;
+	struct pid_file *lock;
+	char *wal_directory;
+	struct database *database;
+	struct cluster *cluster;
+	struct slots *slots;
+	struct wal_store *store;
+	struct loop *main_loop;
+	struct loop *upstream_loop;
+	struct upstream *upstream;
+	struct backup_passthrough *backups;
+	struct downstream *downstream;
+	struct listener *listener;
+	struct status_server *status_server;
+	struct signals *signals;
+	enum relay_outcome outcome;
+	bool is_stopping;
+	int *kept_fds;
+	size_t kept_count;
+};
+
+static char *path_in(const char *directory, const char *name)
+{
+	char path[PATH_SIZE];
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	return memory_copy_text(path);
+}
+
+static bool make_data_directory(const char *path, struct error *err)
+{
+	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+		return error_set_errno(err, "could not create data directory \"%s\"", path);
+	}
+	struct stat info;
+	if (stat(path, &info) != 0) {
+		return error_set_errno(err, "could not look at data directory \"%s\"", path);
+	}
+	if (!S_ISDIR(info.st_mode)) {
+		return error_set(err, ERROR_INVALID, "\"%s\" is not a directory", path);
+	}
+	if ((info.st_mode & 077) != 0) {
+		error_set(err, ERROR_DENIED, "data directory \"%s\" is open to others", path);
+		return error_hint(err, "chmod 0700 \"%s\"", path);
+	}
+	return true;
+}
+
+static bool open_spool(struct relay *relay, struct error *err)
+{
+	const char *data_dir = relay->config->relay.data_dir;
+	if (!make_data_directory(data_dir, err)) {
+		return false;
+	}
+	char *pid_path = path_in(data_dir, "walrelay.pid");
+	bool is_locked = pid_file_acquire(pid_path, &relay->lock, err);
+	free(pid_path);
+	if (!is_locked) {
+		return false;
+	}
+	char *database_path = path_in(data_dir, "state.db");
+	relay->database = database_open(database_path, err);
+	free(database_path);
+	if (relay->database == NULL) {
+		return false;
+	}
+	relay->cluster = cluster_open(relay->database, err);
+	relay->slots = relay->cluster == NULL ? NULL : slots_open(relay->database, err);
+	if (relay->slots == NULL) {
+		return false;
+	}
+	relay->wal_directory = path_in(data_dir, "wal");
+	struct wal_store_options options = relay_store_options(relay->config, relay->wal_directory);
+	relay->store = wal_store_open(&options, relay->database, relay->slots, err);
+	return relay->store != NULL;
+}
+
+/* --- what the halves are told of each other ------------------------------------------------- */
+
+static lsn_t replayed_lsn(void *context, tli_t tli)
+{
+	struct relay *relay = context;
+	return downstream_replayed_lsn(relay->downstream, tli);
+}
+
+static void oldest_xmin(void *context, uint64_t *xmin_out, uint64_t *catalog_xmin_out)
+{
+	struct relay *relay = context;
+	downstream_oldest_xmin(relay->downstream, xmin_out, catalog_xmin_out);
+}
+
+static struct upstream_options upstream_options(struct relay *relay)
+{
+	struct upstream_options options = relay_upstream_options(relay->config);
+	options.loop = relay->upstream_loop;
+	options.database = relay->database;
+	options.cluster = relay->cluster;
+	options.store = relay->store;
+	options.replayed_lsn = replayed_lsn;
+	options.oldest_xmin = oldest_xmin;
+	options.context = relay;
+	return options;
+}
+
+static bool open_downstream(struct relay *relay, struct error *err)
+{
+	relay->backups =
+		backup_passthrough_new(relay->config->upstream.conninfo, relay->config->relay.name);
+	struct downstream_options options = {
+		.relay_name = relay->config->relay.name,
+		.sender_threads = relay->config->relay.sender_threads,
+		.forward_flushed = relay->config->upstream.forward == CONFIG_FORWARD_FLUSHED,
+		.cluster = relay->cluster,
+		.store = relay->store,
+		.slots = relay->slots,
+		.passthrough = backup_passthrough_interface(relay->backups),
+		.limits = relay_downstream_limits(
+			relay->config, relay->access.hba, relay->access.users),
+	};
+	relay->downstream = downstream_new(&options, err);
+	return relay->downstream != NULL;
+}
+
+static bool open_upstream(struct relay *relay, struct error *err)
+{
+	relay->upstream_loop = loop_new("upstream", err);
+	if (relay->upstream_loop == NULL) {
+		return false;
+	}
+	struct upstream_options options = upstream_options(relay);
+	relay->upstream = upstream_new(&options, err);
+	return relay->upstream != NULL;
+}
+
+static void on_accept(void *context, int fd, const struct sockaddr *peer, size_t peer_length)
+{
+	struct relay *relay = context;
+	downstream_accept(relay->downstream, fd, peer, peer_length);
+}
+
+static bool open_doors(struct relay *relay, int *inherited, size_t count, struct error *err)
+{
+	const struct config_relay *config = &relay->config->relay;
+	relay->listener = listener_open(
+		relay->main_loop, config->listen, inherited, count, on_accept, relay, err);
+	if (relay->listener == NULL) {
+		return false;
+	}
+	if (config->http_listen[0] == '\0') {
+		return true;
+	}
+	struct status_server_options options = {
+		.relay_name = config->name,
+		.loop = relay->main_loop,
+		.upstream = relay->upstream,
+		.downstream = relay->downstream,
+		.store = relay->store,
+		.slots = relay->slots,
+		.cluster = relay->cluster,
+	};
+	relay->status_server =
+		status_server_open(&options, config->http_listen, inherited, count, err);
+	return relay->status_server != NULL;
+}
+
+/* --- signals --------------------------------------------------------------------------------- */
+
+static void on_downstream_stopped(void *context)
+{
+	struct relay *relay = context;
+	loop_stop(relay->main_loop);
+}
+
+static void on_upstream_stopped(void *context)
+{
+	struct relay *relay = context;
+	int64_t timeout_us = relay->outcome == RELAY_REPLACE ? REPLACE_TIMEOUT_US : STOP_TIMEOUT_US;
+	downstream_stop(
+		relay->downstream, timeout_us, relay->main_loop, on_downstream_stopped, relay);
+}
+
+static void stop(struct relay *relay, enum relay_outcome outcome)
+{
+	if (relay->is_stopping) {
+		return;
+	}
+	relay->is_stopping = true;
+	relay->outcome = outcome;
+	listener_pause(relay->listener);
+	upstream_stop(relay->upstream, relay->main_loop, on_upstream_stopped, relay);
+}
+
+static void on_stop_signal(void *context)
+{
+	struct relay *relay = context;
+	log_info(NULL, "received a signal to stop");
+	service_manager_stopping();
+	stop(relay, RELAY_STOPPED);
+}
+
+static void on_replace_signal(void *context)
+{
+	struct relay *relay = context;
+	struct error err = {0};
+	log_info(NULL, "received a signal to start the binary anew");
+	if (!relay_replace_is_possible(relay->config_path, &err)) {
+		log_error(LOG_LEVEL_ERROR, NULL, &err);
+		return;
+	}
+	service_manager_reloading();
+	stop(relay, RELAY_REPLACE);
+}
+
+static void on_reopen_signal(void *context)
+{
+	(void)context;
+	log_reopen();
+}
+
+static void log_report(const struct config_report *report)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		char *text = config_problem_text(&report->problems[i]);
+		log_write(report->problems[i].is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+			"configuration", "%s", text);
+		free(text);
+	}
+}
+
+static void apply(struct relay *relay, struct config *config, struct access *access)
+{
+	struct config *old = relay->config;
+	struct access old_access = relay->access;
+	relay->config = config;
+	relay->access = *access;
+	struct wal_store_options store = relay_store_options(config, relay->wal_directory);
+	wal_store_set_limits(relay->store, &store);
+	struct downstream_limits limits =
+		relay_downstream_limits(config, access->hba, access->users);
+	downstream_set_limits(relay->downstream, &limits);
+	backup_passthrough_set_conninfo(relay->backups, config->upstream.conninfo);
+	struct upstream_options upstream = upstream_options(relay);
+	upstream_reload(relay->upstream, &upstream);
+	access_release(&old_access);
+	config_free(&old);
+}
+
+static void on_reload_signal(void *context)
+{
+	struct relay *relay = context;
+	log_info(NULL, "received SIGHUP, reloading configuration");
+	service_manager_reloading();
+	struct config_report report = {0};
+	struct error err = {0};
+	struct access access = {0};
+	struct config *config = config_load(relay->config_path, &relay->config->conninfo, &report);
+	if (config == NULL || !access_load(config, &report, &access)) {
+		log_report(&report);
+		log_write(LOG_LEVEL_ERROR, NULL,
+			"the new configuration has errors, the old one stays in force");
+		config_free(&config);
+	} else {
+		config_compare(relay->config, config, &report);
+		log_report(&report);
+		struct log_options log = relay_log_options(config);
+		if (!log_configure(&log, &err)) {
+			log_error(LOG_LEVEL_ERROR, NULL, &err);
+		}
+		apply(relay, config, &access);
+		log_info(NULL, "configuration reloaded");
+	}
+	config_report_release(&report);
+	service_manager_ready("serving");
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static bool open_all(struct relay *relay, struct error *err)
+{
+	int *inherited = NULL;
+	size_t inherited_count = 0;
+	inherited_sockets_take(&inherited, &inherited_count);
+	relay->main_loop = loop_new("main", err);
+	bool ok = relay->main_loop != NULL && open_spool(relay, err) &&
+		  open_downstream(relay, err) && open_upstream(relay, err) &&
+		  open_doors(relay, inherited, inherited_count, err);
+	inherited_sockets_close(inherited, inherited_count);
+	free(inherited);
+	return ok;
+}
+
+struct relay *relay_new(const char *config_path, struct config *config, struct error *err)
+{
+	struct relay *relay = memory_new(sizeof *relay);
+	relay->config_path = memory_copy_text(config_path);
+	relay->config = config;
+	struct config_report report = {0};
+	if (!access_load(config, &report, &relay->access)) {
+		log_report(&report);
+		config_report_release(&report);
+		error_set(err, ERROR_INVALID, "configuration file \"%s\" contains errors",
+			config_path);
+		relay_free(&relay, NULL, NULL);
+		return NULL;
+	}
+	config_report_release(&report);
+	if (!open_all(relay, err)) {
+		relay_free(&relay, NULL, NULL);
+	}
+	return relay;
+}
+
+static bool start(struct relay *relay, struct error *err)
+{
+	static const struct signal_calls calls = {
+		.stop = on_stop_signal,
+		.reload = on_reload_signal,
+		.reopen = on_reopen_signal,
+		.replace = on_replace_signal,
+	};
+	if (!downstream_start(relay->downstream, err) || !loop_start(relay->upstream_loop, err)) {
+		return false;
+	}
+	upstream_start(relay->upstream);
+	relay->signals = signals_start(relay->main_loop, &calls, relay, err);
+	return relay->signals != NULL;
+}
+
+enum relay_outcome relay_run(struct relay *relay)
+{
+	struct error err = {0};
+	if (!start(relay, &err)) {
+		log_error(LOG_LEVEL_ERROR, NULL, &err);
+		return RELAY_FAILED;
+	}
+	for (size_t i = 0; i < listener_count(relay->listener); i++) {
+		log_info(NULL, "listening on %s", listener_address(relay->listener, i));
+	}
+	log_info(NULL, "walrelay %s \"%s\" is ready to accept connections", WALRELAY_VERSION,
+		relay->config->relay.name);
+	service_manager_ready("serving");
+	loop_run(relay->main_loop);
+	return relay->outcome;
+}
+
+static void close_doors(struct relay *relay)
+{
+	status_server_close(&relay->status_server);
+	if (relay->listener == NULL) {
+		return;
+	}
+	if (relay->outcome == RELAY_REPLACE) {
+		relay->kept_count = listener_count(relay->listener);
+		relay->kept_fds = memory_new(relay->kept_count * sizeof *relay->kept_fds);
+		listener_hand_over(&relay->listener, relay->kept_fds);
+	} else {
+		listener_close(&relay->listener);
+	}
+}
+
+static void close_upstream(struct relay *relay)
+{
+	if (relay->upstream_loop != NULL) {
+		loop_stop(relay->upstream_loop);
+		loop_join(relay->upstream_loop);
+	}
+	upstream_free(&relay->upstream);
+	loop_free(&relay->upstream_loop);
+}
+
+void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_count_out)
+{
+	struct relay *relay = *relay_in_out;
+	if (relay == NULL) {
+		return;
+	}
+	signals_stop(&relay->signals);
+	close_doors(relay);
+	close_upstream(relay);
+	downstream_free(&relay->downstream);
+	backup_passthrough_free(&relay->backups);
+	wal_store_close(&relay->store);
+	slots_close(&relay->slots);
+	cluster_close(&relay->cluster);
+	database_close(&relay->database);
+	loop_free(&relay->main_loop);
+	pid_file_release(&relay->lock);
+	access_release(&relay->access);
+	config_free(&relay->config);
+	free(relay->wal_directory);
+	free(relay->config_path);
+	if (kept_fds_out != NULL) {
+		*kept_fds_out = relay->kept_fds;
+		*kept_count_out = relay->kept_count;
+	} else {
+		free(relay->kept_fds);
+	}
+	free(relay);
+	*relay_in_out = NULL;
+}

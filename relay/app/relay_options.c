@@ -1,0 +1,54 @@
+/*
+ * relay_options: the one place that knows both the configuration and the modules' options.
+ */
+#include "app/relay_options.h"
+
+struct log_options relay_log_options(const struct config *config)
+{
+	return (struct log_options){
+		.level = config->relay.log_level,
+		.format = config->relay.log_format,
+		.file = config->relay.log_file[0] != '\0' ? config->relay.log_file : NULL,
+	};
+}
+
+struct wal_store_options relay_store_options(const struct config *config, const char *directory)
+{
+	return (struct wal_store_options){
+		.directory = directory,
+		.retain_bytes = config->spool.retain_bytes,
+		.retain_us = config->spool.retain_us,
+		.max_bytes = config->spool.max_bytes,
+		.min_free_bytes = config->spool.min_free_bytes,
+	};
+}
+
+struct upstream_options relay_upstream_options(const struct config *config)
+{
+	return (struct upstream_options){
+		.relay_name = config->relay.name,
+		.conninfo = config->upstream.conninfo,
+		.slot = config->upstream.slot,
+		.start = config->upstream.start.kind,
+		.start_lsn = config->upstream.start.lsn,
+		.remote_apply_flush = config->upstream.remote_apply == CONFIG_REMOTE_APPLY_FLUSH,
+		.status_interval_us = config->upstream.wal_receiver_status_interval_us,
+		.receiver_timeout_us = config->upstream.wal_receiver_timeout_us,
+	};
+}
+
+struct downstream_limits relay_downstream_limits(
+	const struct config *config, struct hba *hba, struct user_list *users)
+{
+	const struct config_relay *relay = &config->relay;
+	return (struct downstream_limits){
+		.max_connections = relay->max_connections,
+		.max_connections_per_address = relay->max_connections_per_address,
+		.authentication_timeout_us = relay->authentication_timeout_us,
+		.wal_sender_timeout_us = relay->wal_sender_timeout_us,
+		.proxy_protocol = relay->proxy_protocol,
+		.proxy_from = relay->proxy_from[0] != '\0' ? relay->proxy_from : NULL,
+		.hba = hba,
+		.users = users,
+	};
+}

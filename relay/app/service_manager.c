@@ -1,0 +1,43 @@
+/*
+ * service_manager: sd_notify(3) where libsystemd is linked.
+ */
+#include "app/service_manager.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+static void notify(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+	(void)sd_notify(0, state);
+#else
+	(void)state;
+#endif
+}
+
+void service_manager_ready(const char *status)
+{
+	char text[512];
+	snprintf(text, sizeof text, "READY=1\nSTATUS=%s", status);
+	notify(text);
+}
+
+void service_manager_reloading(void)
+{
+	/* Type=notify-reload wants the time at which the reload began. */
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	char text[96];
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify(text);
+}
+
+void service_manager_stopping(void)
+{
+	notify("STOPPING=1");
+}
