@@ -38,12 +38,7 @@ static void test_connection__counts_exactly_what_the_kernel_took_and_gave(void *
 	connection_read_stats(side->connection, &stats);
 	assert_true(stats.output_bytes > 0);
 	assert_int_equal(stats.wire_sent_bytes + stats.output_bytes, 300000);
-	while (taken < 300000) {
-		run_a_tick(side->loop);
-		taken += take_at_peer(side);
-		connection_read_stats(side->connection, &stats);
-		assert_true(stats.wire_sent_bytes >= taken);
-	}
+	RUN_UNTIL(side->loop, (taken += take_at_peer(side)) >= 300000);
 	send_bytes(side, "hello");
 	RUN_UNTIL(side->loop, side->input_bytes == 5);
 	connection_read_stats(side->connection, &stats);
@@ -108,10 +103,7 @@ static void test_connection__releases_a_reference_when_the_kernel_has_it(void **
 	flush(side);
 	assert_int_equal(side->releases, 0);
 	size_t taken = 0;
-	while (taken < sizeof(bytes) + 4) {
-		run_a_tick(side->loop);
-		taken += take_at_peer(side);
-	}
+	RUN_UNTIL(side->loop, (taken += take_at_peer(side)) >= sizeof(bytes) + 4);
 	assert_int_equal(side->releases, 1);
 }
 
