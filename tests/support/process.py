@@ -8,8 +8,6 @@ from pathlib import Path
 
 from support.wait import wait_until
 
-# setpriv makes the kernel end the server when the test process is gone, however it went.
-WITH_PARENT = ["setpriv", "--pdeathsig"]
 
 
 def children_of(pid):
@@ -46,6 +44,7 @@ def signal_all(pids, number):
 class Process:
     """One server. Its standard output and error go to log, which a restart appends to."""
 
+    # What the kernel sends it when this process is gone, however it went; None: it stays.
     death_signal = "KILL"
 
     def __init__(self, name, directory):
@@ -55,13 +54,15 @@ class Process:
         self.log = self.directory / f"{name}.log"
         self.process = None
 
-    def spawn(self, command, env=None, **options):
+    def spawn(self, command, env=None):
         assert not self.is_running, f"{self.name} runs already"
+        command = [str(word) for word in command]
+        if self.death_signal:
+            command = ["setpriv", "--pdeathsig", self.death_signal, "--", *command]
         with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
-                [*WITH_PARENT, self.death_signal, "--", *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env,
-                cwd=self.directory, **options)
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env,
+                cwd=self.directory, start_new_session=not self.death_signal)
 
     @property
     def pid(self):

@@ -12,8 +12,8 @@ from support.relay import Relay
 
 
 class Site:
-    def __init__(self, bin_dir=None):
-        self.directory = Path(tempfile.mkdtemp(prefix="wr.", dir="/tmp"))
+    def __init__(self, bin_dir=None, prefix="wr."):
+        self.directory = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
         self.client_bin = default_bin()
         self.bin_dir = Path(bin_dir) if bin_dir else self.client_bin
         self.processes = []
