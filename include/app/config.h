@@ -217,9 +217,14 @@ void config_free(struct config **config);
 
 /* Line of the file that sets the option; the section's, or 1, where it has its default. */
 unsigned config_line(const struct config *config, const char *section, const char *key);
+#define CONFIG_SECTION_SIZE 80
+/* "destination NAME" */
+void config_destination_section(
+	const struct config_destination *destination, char section_out[CONFIG_SECTION_SIZE]);
+bool config_is_set(const struct config *config, const char *section, const char *key);
 
-/* Every option in force with its value as text, in the order of the manual; secrets masked. value
- * and is_default belong to the call. */
+/* Every option in force with its value as text, in the order of the manual; secrets masked. The
+ * texts belong to the call. */
 typedef void config_visit(
 	void *context, const char *section, const char *key, const char *value, bool is_default);
 void config_each(const struct config *config, config_visit *visit, void *context);
