@@ -33,7 +33,8 @@ struct client_auth_request {
 	bool is_local; /* Unix socket */
 	bool is_tls;
 	const struct sockaddr_storage *peer;
-	const char *tls_user; /* name of the verified client certificate, or NULL */
+	const char *tls_user; /* name in the verified client certificate, "" when it has none; NULL:
+				 no certificate */
 	const uint8_t *channel_binding; /* tls-server-end-point, or NULL */
 	size_t channel_binding_length;
 };
@@ -46,8 +47,11 @@ void client_auth_free(struct client_auth **auth);
 
 enum client_auth_step client_auth_begin(struct client_auth *auth,
 	const struct client_auth_request *request, struct wire_writer *out, struct error *err);
-/* body of a 'p' message. */
+/* body of a 'p' message; after CLIENT_AUTH_CONTINUE only. */
 enum client_auth_step client_auth_message(struct client_auth *auth, const uint8_t *body,
 	size_t length, struct wire_writer *out, struct error *err);
+/* For the log and never for the client: which rule decided, that the user does not exist; "": nothing
+ * to add. */
+const char *client_auth_log_detail(const struct client_auth *auth);
 
 #endif
