@@ -1,0 +1,28 @@
+/*
+ * backup_passthrough: BASE_BACKUP and UPLOAD_MANIFEST answered by the upstream, message by message.
+ *
+ * The provider behind downstream/passthrough.h. Each session that needs it gets a replication
+ * connection of its own to the upstream; names are resolved and the connection is made on a thread
+ * of its own, so that neither DNS nor a slow server ever holds a sender loop. The command goes as
+ * it came, the answer comes back as it is; the connection stays until the session ends, because
+ * UPLOAD_MANIFEST and the BASE_BACKUP it serves must share it. Nothing is buffered here: while the
+ * session has no room the upstream's socket is not read.
+ */
+#ifndef APP_BACKUP_PASSTHROUGH_H
+#define APP_BACKUP_PASSTHROUGH_H
+
+#include "downstream/passthrough.h"
+
+struct backup_passthrough;
+
+/* Both texts are copied. relay_name: the connections call themselves "NAME backup". */
+struct backup_passthrough *backup_passthrough_new(const char *conninfo, const char *relay_name);
+/* After every handle was closed. Waits for connections that are still being made. Accepts NULL,
+ * sets NULL. */
+void backup_passthrough_free(struct backup_passthrough **passthrough);
+/* Any thread; for connections made from now on. */
+void backup_passthrough_set_conninfo(struct backup_passthrough *passthrough, const char *conninfo);
+/* What downstream is given; valid as long as passthrough. */
+const struct passthrough *backup_passthrough_interface(struct backup_passthrough *passthrough);
+
+#endif

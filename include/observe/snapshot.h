@@ -1,0 +1,54 @@
+/*
+ * snapshot: what all parts of the relay say about themselves, read once.
+ *
+ * Everything that is shown (metrics, status, readiness) is a pure function of a snapshot. Text that
+ * came from outside is made printable UTF-8 here, so that whoever shows it only has to escape.
+ */
+#ifndef OBSERVE_SNAPSHOT_H
+#define OBSERVE_SNAPSHOT_H
+
+#include "downstream/downstream.h"
+#include "observe/process_stats.h"
+#include "spool/cluster.h"
+#include "spool/slots.h"
+#include "spool/wal_store.h"
+#include "upstream/upstream.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct snapshot_sources {
+	const char *relay_name;
+	struct upstream *upstream;
+	struct downstream *downstream;
+	struct wal_store *store;
+	struct slots *slots;
+	struct cluster *cluster;
+};
+
+struct snapshot {
+	const char *relay_name; /* belongs to the sources */
+	int64_t time_us;        /* Unix time */
+	struct upstream_stats upstream;
+	struct wal_store_stats store;
+	struct cluster_identity identity;
+	struct cluster_parameters parameters;
+	struct standby_stats *standbys;
+	size_t standby_count;
+	struct slot_stats *slots;
+	size_t slot_count;
+	size_t connection_count;
+	struct process_stats process;
+};
+
+void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snapshot_out);
+void snapshot_release(struct snapshot *snapshot);
+
+/* WAL streams to it, now or in a moment: it is counted as a standby. */
+bool snapshot_is_streaming(const struct standby_stats *standby);
+/* How far behind what we received it is, by the best position it reports. */
+uint64_t snapshot_lag_bytes(const struct snapshot *snapshot, const struct standby_stats *standby);
+/* WAL a slot holds behind what we received; 0 when it holds none. */
+uint64_t snapshot_retained_bytes(const struct snapshot *snapshot, const struct slot_stats *slot);
+
+#endif

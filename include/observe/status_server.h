@@ -1,0 +1,46 @@
+/*
+ * status_server: what the relay says about itself over HTTP.
+ *
+ * GET only, nothing it serves changes anything: /healthz, /readyz, /metrics, /api/status and a page
+ * that names them. Any other path is 404, any other method 405. It lives on one loop, which must
+ * not be one that serves standbys.
+ */
+#ifndef OBSERVE_STATUS_SERVER_H
+#define OBSERVE_STATUS_SERVER_H
+
+#include "base/error.h"
+#include "net/loop.h"
+
+#include <stddef.h>
+
+struct cluster;
+struct downstream;
+struct slots;
+struct status_server;
+struct upstream;
+struct wal_store;
+
+/* The sources outlive the server and are only read. */
+struct status_server_options {
+	const char *relay_name;
+	struct loop *loop;
+	struct upstream *upstream;
+	struct downstream *downstream;
+	struct wal_store *store;
+	struct slots *slots;
+	struct cluster *cluster;
+};
+
+/* addresses, inherited: as listener_open(). */
+struct status_server *status_server_open(const struct status_server_options *options,
+	const char *addresses, int *inherited, size_t inherited_count,
+	struct error *err) MUST_CHECK;
+/* On its loop, or when that no longer runs. Accepts NULL, sets NULL. */
+void status_server_close(struct status_server **server);
+/* As listener_hand_over(): the sockets stay for the process that comes next. */
+void status_server_hand_over(struct status_server **server, int *fds_out);
+
+size_t status_server_count(const struct status_server *server);
+const char *status_server_address(const struct status_server *server, size_t index);
+
+#endif
