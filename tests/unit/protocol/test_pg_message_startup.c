@@ -22,7 +22,7 @@ static const char no_terminator[] =
 	"invalid startup packet layout: expected terminator as last byte";
 
 #define WALRECEIVER                                                                                \
-	"\0\0\0\105\0\3\0\0user\0rep\0database\0replication\0replication\0true\0"                  \
+	"\0\0\0\114\0\3\0\0user\0rep\0database\0replication\0replication\0true\0"                  \
 	"application_name\0s1\0\0"
 
 static void test_pg_message__decodes_a_walreceivers_packet(void **state)
@@ -57,8 +57,8 @@ static void test_pg_message__every_prefix_wants_more(void **state)
 	const char *reason;
 	(void)state;
 	for (size_t i = 0; i < sizeof(WALRECEIVER) - 1; i++) {
-		assert_int_equal(startup_packet_decode((const uint8_t *)WALRECEIVER, i, &packet,
-					 &reason),
+		assert_int_equal(
+			startup_packet_decode((const uint8_t *)WALRECEIVER, i, &packet, &reason),
 			DECODE_MORE);
 	}
 }
@@ -68,8 +68,8 @@ static void test_pg_message__the_last_of_two_values_wins(void **state)
 	struct startup_packet packet;
 	const char *reason;
 	(void)state;
-	assert_int_equal(
-		startup_packet_decode(BYTES("\0\0\0\27\0\3\0\0user\0a\0user\0b\0\0"), &packet, &reason),
+	assert_int_equal(startup_packet_decode(
+				 BYTES("\0\0\0\27\0\3\0\0user\0a\0user\0b\0\0"), &packet, &reason),
 		DECODE_OK);
 	assert_string_equal(startup_parameter_find(&packet, "user"), "b");
 }
@@ -83,8 +83,14 @@ struct first_packet {
 	const char *reason;
 };
 
-#define OK(name, literal, kind)         {name, BYTES(literal), DECODE_OK, kind, NULL}
-#define BAD(name, literal, reason)      {name, BYTES(literal), DECODE_BAD, 0, reason}
+#define OK(name, literal, kind)                                                                    \
+	{                                                                                          \
+		name, BYTES(literal), DECODE_OK, kind, NULL                                        \
+	}
+#define BAD(name, literal, reason)                                                                 \
+	{                                                                                          \
+		name, BYTES(literal), DECODE_BAD, 0, reason                                        \
+	}
 
 static const struct first_packet first_packets[] = {
 	OK("SSLRequest", "\0\0\0\10\4\322\26\57", STARTUP_SSL_REQUEST),
@@ -93,7 +99,7 @@ static const struct first_packet first_packets[] = {
 	OK("a TLS hello", "\26\3\1\2", STARTUP_TLS_HELLO),
 	OK("one byte of a TLS hello", "\26", STARTUP_TLS_HELLO),
 	OK("no parameters", "\0\0\0\11\0\3\0\0\0", STARTUP_MESSAGE),
-	OK("an empty value", "\0\0\0\13\0\3\0\2a\0\0\0", STARTUP_MESSAGE),
+	OK("an empty value", "\0\0\0\14\0\3\0\2a\0\0\0", STARTUP_MESSAGE),
 	OK("protocol 2 in its own layout", "\0\0\0\13\0\2\0\0abc", STARTUP_MESSAGE),
 	OK("protocol 4 without a body", "\0\0\0\10\0\4\0\0", STARTUP_MESSAGE),
 	OK("an unknown request code", "\0\0\0\10\4\322\26\61", STARTUP_MESSAGE),
@@ -145,8 +151,8 @@ static void test_pg_message__leaves_what_follows_a_request(void **state)
 	struct startup_packet packet;
 	const char *reason;
 	(void)state;
-	assert_int_equal(startup_packet_decode(
-				 BYTES("\0\0\0\10\4\322\26\57\26\3\1"), &packet, &reason),
+	assert_int_equal(
+		startup_packet_decode(BYTES("\0\0\0\10\4\322\26\57\26\3\1"), &packet, &reason),
 		DECODE_OK);
 	assert_int_equal(packet.consumed, 8);
 }
@@ -158,14 +164,12 @@ static void test_pg_message__a_cancel_key_may_have_256_bytes(void **state)
 	const char *reason;
 	(void)state;
 	wire_put_u32(bytes, 12 + 256);
-	assert_int_equal(
-		startup_packet_decode(bytes, sizeof(bytes), &packet, &reason), DECODE_OK);
+	assert_int_equal(startup_packet_decode(bytes, sizeof(bytes), &packet, &reason), DECODE_OK);
 	assert_int_equal(packet.cancel_pid, 256);
 	assert_int_equal(packet.cancel_key_length, 256);
 	assert_ptr_equal(packet.cancel_key, bytes + 12);
 	wire_put_u32(bytes, 12 + 257);
-	assert_int_equal(
-		startup_packet_decode(bytes, sizeof(bytes), &packet, &reason), DECODE_BAD);
+	assert_int_equal(startup_packet_decode(bytes, sizeof(bytes), &packet, &reason), DECODE_BAD);
 	assert_string_equal(reason, "invalid length of cancel key");
 }
 
@@ -259,7 +263,8 @@ static void test_pg_message__an_endless_option_is_refused(void **state)
 	size_t at = 0;
 	(void)state;
 	memset(options + 5, 'x', sizeof(options) - 6);
-	assert_int_equal(startup_option_next(options, &at, name, sizeof(name), value, sizeof(value)),
+	assert_int_equal(
+		startup_option_next(options, &at, name, sizeof(name), value, sizeof(value)),
 		DECODE_BAD);
 }
 

@@ -59,8 +59,8 @@ static void test_repl_message__round_trips_keepalives(void **state)
 		.server_end_lsn = 0x1508180, .sent_at = -1, .reply_requested = true};
 	uint8_t payload[KEEPALIVE_BYTES];
 	assert_int_equal(keepalive_encode(&keepalive, payload), sizeof(payload));
-	assert_memory_equal(payload,
-		"k\0\0\0\0\1\120\201\200\377\377\377\377\377\377\377\377\1", sizeof(payload));
+	assert_memory_equal(payload, "k\0\0\0\0\1\120\201\200\377\377\377\377\377\377\377\377\1",
+		sizeof(payload));
 	struct server_copy copy;
 	const char *reason;
 	assert_int_equal(server_copy_decode(payload, sizeof(payload), &copy, &reason), DECODE_OK);
@@ -102,8 +102,8 @@ static void test_repl_message__round_trips_feedback(void **state)
 	(void)state;
 	uint8_t payload[FEEDBACK_BYTES];
 	assert_int_equal(standby_feedback_encode(&feedback, payload), sizeof(payload));
-	assert_memory_equal(payload,
-		"h\0\0\0\0\0\0\0\5\0\0\2\333\0\0\0\1\0\0\2\332\0\0\0\2", sizeof(payload));
+	assert_memory_equal(
+		payload, "h\0\0\0\0\0\0\0\5\0\0\2\333\0\0\0\1\0\0\2\332\0\0\0\2", sizeof(payload));
 	struct client_copy copy;
 	const char *reason;
 	assert_int_equal(client_copy_decode(payload, sizeof(payload), &copy, &reason), DECODE_OK);
@@ -162,13 +162,15 @@ static void test_repl_message__refuses_other_messages(void **state)
 		uint8_t payload[64] = {(uint8_t)type};
 		const char *reason = NULL;
 		if (type != 'w' && type != 'k') {
-			assert_int_equal(server_copy_decode(payload, sizeof(payload), &server, &reason),
+			assert_int_equal(
+				server_copy_decode(payload, sizeof(payload), &server, &reason),
 				DECODE_BAD);
 			assert_non_null(reason);
 		}
 		reason = NULL;
 		if (type != 'r' && type != 'h') {
-			assert_int_equal(client_copy_decode(payload, sizeof(payload), &client, &reason),
+			assert_int_equal(
+				client_copy_decode(payload, sizeof(payload), &client, &reason),
 				DECODE_BAD);
 			assert_non_null(reason);
 		}
@@ -183,7 +185,8 @@ static void test_repl_message__bytes_after_the_end(void **state)
 	struct server_copy server;
 	struct client_copy client;
 	const char *reason = NULL;
-	assert_int_equal(server_copy_decode(keepalive, sizeof(keepalive), &server, &reason), DECODE_BAD);
+	assert_int_equal(
+		server_copy_decode(keepalive, sizeof(keepalive), &server, &reason), DECODE_BAD);
 	assert_string_equal(reason, "keepalive message is too long");
 	assert_int_equal(client_copy_decode(status, sizeof(status), &client, &reason), DECODE_OK);
 }
