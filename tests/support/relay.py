@@ -42,7 +42,7 @@ class Relay(Process):
         self.hba_file = self.directory / "hba.conf"
         self.auth_file = self.directory / "users.txt"
         self.hba_file.write_text(TRUST, encoding="utf-8")
-        self.auth_file.write_text("", encoding="utf-8")
+        self.auth_file.touch(mode=0o600)
         conninfo = upstream if isinstance(upstream, str) else upstream.conninfo()
         self.sections = {
             "relay": {"name": name, "listen": f"127.0.0.1:{self.port}", "data_dir": self.data_dir,
