@@ -1,0 +1,137 @@
+/*
+ * reply_rules: the due times of status replies, pings and the receiver's timeout.
+ */
+#include "upstream/reply_rules.h"
+
+#include <string.h>
+
+void reply_rules_begin(struct reply_rules *rules, const struct reply_limits *limits,
+	lsn_t start_lsn, int64_t now_us)
+{
+	memset(rules, 0, sizeof(*rules));
+	rules->limits = *limits;
+	rules->stream_lsn = start_lsn;
+	rules->heard_us = now_us;
+}
+
+void reply_rules_heard(struct reply_rules *rules, bool asked, int64_t now_us)
+{
+	rules->heard_us = now_us;
+	rules->is_pinged = false;
+	if (asked && rules->asked_us == 0) {
+		rules->asked_us = now_us;
+	}
+}
+
+struct reply_positions reply_rules_positions(
+	struct reply_rules *rules, lsn_t flushed_lsn, lsn_t replayed_lsn)
+{
+	struct reply_positions positions = {.write_lsn = rules->stream_lsn};
+
+	positions.flush_lsn = lsn_min(flushed_lsn, rules->stream_lsn);
+	rules->applied_lsn = lsn_max(rules->applied_lsn, replayed_lsn);
+	positions.apply_lsn = lsn_min(rules->applied_lsn, positions.flush_lsn);
+	return positions;
+}
+
+static int64_t earliest(int64_t a_us, int64_t b_us)
+{
+	if (a_us == 0 || b_us == 0) {
+		return a_us + b_us;
+	}
+	return a_us < b_us ? a_us : b_us;
+}
+
+/* When the server's request must be answered; 0: none waits. */
+static int64_t answer_due_us(
+	const struct reply_rules *rules, const struct reply_positions *positions)
+{
+	int64_t step_us;
+
+	if (rules->asked_us == 0) {
+		return 0;
+	}
+	if (positions->flush_lsn < positions->write_lsn) {
+		return rules->asked_us + REPLY_STEP_US;
+	}
+	/* All is flushed and told: only a server that asks over and over has to wait. */
+	step_us = rules->sent_us == 0 ? 0 : rules->sent_us + REPLY_STEP_US;
+	return step_us > rules->asked_us ? step_us : rules->asked_us;
+}
+
+static int64_t status_due_us(const struct reply_rules *rules)
+{
+	if (rules->limits.status_interval_us == 0) {
+		return 0;
+	}
+	return rules->sent_us + rules->limits.status_interval_us;
+}
+
+struct reply_decision reply_rules_decide(
+	const struct reply_rules *rules, const struct reply_positions *positions, int64_t now_us)
+{
+	struct reply_decision decision = {0};
+	int64_t answer_us = answer_due_us(rules, positions);
+	int64_t status_us = status_due_us(rules);
+	int64_t timeout_us = rules->limits.receiver_timeout_us;
+	int64_t next_us = earliest(answer_us, status_us);
+
+	decision.wants_flush = rules->asked_us != 0 && positions->flush_lsn < positions->write_lsn;
+	decision.is_due = rules->sent_us == 0 || positions->flush_lsn > rules->sent_flush_lsn ||
+			  positions->apply_lsn > rules->sent_apply_lsn ||
+			  (next_us != 0 && now_us >= next_us);
+	if (timeout_us > 0) {
+		int64_t silent_us = now_us - rules->heard_us;
+
+		decision.has_timed_out = silent_us >= timeout_us;
+		decision.wants_answer = !rules->is_pinged && silent_us >= timeout_us / 2;
+		next_us = earliest(next_us,
+			rules->heard_us + (rules->is_pinged ? timeout_us : timeout_us / 2));
+	}
+	/* The first status asks too, so that an idle server shows at once that it streams. */
+	decision.wants_answer = decision.wants_answer || rules->sent_us == 0;
+	decision.is_due = decision.is_due || decision.wants_answer;
+	decision.next_us = next_us;
+	return decision;
+}
+
+void reply_rules_sent(struct reply_rules *rules, const struct reply_positions *positions,
+	bool wanted_answer, int64_t now_us)
+{
+	rules->sent_flush_lsn = positions->flush_lsn;
+	rules->sent_apply_lsn = positions->apply_lsn;
+	rules->sent_us = now_us;
+	rules->asked_us = 0;
+	rules->is_pinged = rules->is_pinged || wanted_answer;
+}
+
+void feedback_rules_begin(struct feedback_rules *rules, int64_t interval_us, int64_t now_us)
+{
+	memset(rules, 0, sizeof(*rules));
+	rules->interval_us = interval_us;
+	rules->sent_us = now_us;
+}
+
+bool feedback_rules_is_due(
+	const struct feedback_rules *rules, uint64_t xmin, uint64_t catalog_xmin, int64_t now_us)
+{
+	bool holds = xmin != 0 || catalog_xmin != 0;
+
+	if (rules->interval_us == 0) {
+		return false;
+	}
+	if (!rules->has_sent && holds) {
+		return true;
+	}
+	if (now_us - rules->sent_us < rules->interval_us) {
+		return false;
+	}
+	return holds || rules->holds || !rules->has_sent;
+}
+
+void feedback_rules_sent(struct feedback_rules *rules, bool holds, int64_t now_us)
+{
+	rules->has_sent = true;
+	rules->holds = holds;
+	rules->sent_us = now_us;
+}

@@ -1,0 +1,70 @@
+/*
+ * upstream_choice: compares two lines of descent.
+ */
+#include "upstream/upstream_choice.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+static struct upstream_choice same_timeline(const struct upstream_choice_input *input, tli_t tli)
+{
+	struct upstream_choice choice = {.kind = UPSTREAM_CHOICE_CONTINUE, .tli = tli};
+
+	choice.start_lsn = lsn_segment_start(input->received_lsn, input->segment_bytes);
+	/* Within the segment the server may lag behind us: a standby does after a restart of its
+	 * own. Further back it would refuse the start point. */
+	if (choice.start_lsn > input->server_lsn) {
+		choice.kind = UPSTREAM_CHOICE_BEHIND;
+	}
+	return choice;
+}
+
+static struct upstream_choice newer_timeline(const struct upstream_choice_input *input, tli_t tli)
+{
+	const struct timeline_entry *shared = timeline_history_find(input->theirs, tli);
+	const struct timeline_entry *next = timeline_history_next(input->theirs, tli);
+	struct upstream_choice choice = {.kind = UPSTREAM_CHOICE_CONTINUE, .tli = tli};
+
+	assert(shared != NULL);
+	assert(next != NULL);
+	if (input->received_lsn < shared->end) {
+		choice.start_lsn = lsn_segment_start(input->received_lsn, input->segment_bytes);
+		return choice;
+	}
+	choice.kind = UPSTREAM_CHOICE_SWITCH;
+	choice.tli = next->tli;
+	choice.fork_lsn = shared->end;
+	choice.start_lsn = lsn_segment_start(shared->end, input->segment_bytes);
+	return choice;
+}
+
+struct upstream_choice upstream_choose(const struct upstream_choice_input *input)
+{
+	struct upstream_choice choice = {.kind = UPSTREAM_CHOICE_FIRST_CONTACT};
+	tli_t our_tli;
+	tli_t their_tli = timeline_history_current(input->theirs);
+
+	choice.tli = their_tli;
+	if (input->ours == NULL) {
+		return choice;
+	}
+	our_tli = timeline_history_current(input->ours);
+	if (timeline_history_is_ancestor(input->ours, input->theirs)) {
+		return our_tli == their_tli ? same_timeline(input, our_tli)
+					    : newer_timeline(input, our_tli);
+	}
+	choice.kind = timeline_history_is_ancestor(input->theirs, input->ours)
+			      ? UPSTREAM_CHOICE_STALE
+			      : UPSTREAM_CHOICE_UNRELATED;
+	return choice;
+}
+
+tli_t upstream_timeline_of(const struct timeline_history *history, lsn_t lsn)
+{
+	for (size_t i = 0; i < history->count; i++) {
+		if (history->entries[i].end == LSN_INVALID || lsn < history->entries[i].end) {
+			return history->entries[i].tli;
+		}
+	}
+	return timeline_history_current(history);
+}
