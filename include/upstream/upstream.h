@@ -9,6 +9,7 @@
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
 
+#include "base/database.h"
 #include "base/error.h"
 #include "net/loop.h"
 #include "protocol/lsn.h"
@@ -25,13 +26,14 @@ enum upstream_start { UPSTREAM_START_REDO, UPSTREAM_START_OLDEST, UPSTREAM_START
 struct upstream_options {
 	const char *relay_name; /* application_name unless conninfo has one */
 	const char *conninfo;
-	const char *slot; /* "": none */
+	const char *slot;          /* "": none */
 	enum upstream_start start; /* where an empty spool begins */
 	lsn_t start_lsn;
-	bool remote_apply_flush; /* report apply = flush */
-	int64_t status_interval_us;   /* 10 s */
-	int64_t receiver_timeout_us;  /* 60 s; 0: off */
-	struct loop *loop;            /* its own: libpq resolves names and the state is stored here */
+	bool remote_apply_flush;     /* report apply = flush */
+	int64_t status_interval_us;  /* 10 s */
+	int64_t receiver_timeout_us; /* 60 s; 0: off */
+	struct loop *loop;         /* its own: libpq resolves names and the state is stored here */
+	struct database *database; /* remembers that the slot was there once */
 	struct cluster *cluster;
 	struct wal_store *store;
 	/* Lowest replay position of the standbys behind us; LSN_INVALID: none. NULL: none. */
@@ -45,9 +47,10 @@ enum upstream_state {
 	UPSTREAM_IDLE,       /* not started, or stopped */
 	UPSTREAM_CONNECTING, /* also while asking who it is */
 	UPSTREAM_STREAMING,
-	UPSTREAM_WAITING,    /* between two tries */
-	UPSTREAM_FULL,       /* not receiving: the spool has no room */
-	UPSTREAM_STOPPED,    /* cannot go on by itself: gap, diverged, wrong system; tried again slowly */
+	UPSTREAM_WAITING, /* between two tries */
+	UPSTREAM_FULL,    /* not receiving: the spool has no room */
+	UPSTREAM_STOPPED, /* cannot go on by itself: gap, diverged, wrong system; tried again slowly
+			   */
 };
 
 struct upstream_stats {
@@ -60,8 +63,8 @@ struct upstream_stats {
 	int64_t state_since_us;  /* Unix time */
 	int64_t last_message_us; /* Unix time of the last message; 0: never */
 	uint64_t reconnects;
-	uint64_t wal_bytes;  /* in 'w' messages, overlap included */
-	uint64_t wire_bytes; /* as received in CopyData, framing included */
+	uint64_t wal_bytes;   /* in 'w' messages, overlap included */
+	uint64_t wire_bytes;  /* as received in CopyData, framing included */
 	lsn_t server_end_lsn; /* as the upstream last told */
 	char slot[64];
 	int64_t max_slot_wal_keep_bytes; /* the upstream's; -1: no limit; -2: not known */
@@ -74,10 +77,13 @@ struct upstream *upstream_new(const struct upstream_options *options, struct err
 void upstream_free(struct upstream **upstream);
 void upstream_start(struct upstream *upstream);
 /* Reports what is flushed, ends the connection; stopped(context) is then posted to loop. */
-void upstream_stop(
-	struct upstream *upstream, struct loop *loop, loop_call *stopped, void *context);
-/* New conninfo, slot, timeouts (strings are copied): reconnects only if conninfo or slot changed. */
+void upstream_stop(struct upstream *upstream, struct loop *loop, loop_call *stopped, void *context);
+/* New conninfo, slot, timeouts (strings are copied): reconnects only if conninfo or slot changed.
+ */
 void upstream_reload(struct upstream *upstream, const struct upstream_options *options);
+/* Any thread, until upstream_free(): what replayed_lsn or oldest_xmin answer may have moved. Rung
+ * any number of times, looked at once a turn of the loop. */
+void upstream_replayed(struct upstream *upstream);
 void upstream_read_stats(struct upstream *upstream, struct upstream_stats *stats_out);
 
 /* For `check`: can this conninfo be parsed; is the slot name valid. */

@@ -1,0 +1,412 @@
+/*
+ * wal_receiver: decodes what comes inside COPY BOTH, appends it, and answers.
+ *
+ * Per message: one decode and one append. Replies are looked at only when something can make one
+ * due: news of a flush or a replay, a request of the server, a deadline.
+ */
+#include "upstream/wal_receiver.h"
+
+#include "base/log.h"
+#include "protocol/repl_command.h"
+#include "upstream/server_error.h"
+#include "upstream/wall_clock.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COPY_DATA_HEADER_BYTES 5
+
+enum deadline_reason { DEADLINE_REPLY, DEADLINE_COUNT };
+
+static void fail(
+	struct wal_receiver *receiver, enum upstream_failure failure, const struct error *err)
+{
+	receiver->options.on_failed(receiver->options.context, failure, err);
+}
+
+/* --- replies --------------------------------------------------------------------------------- */
+
+static bool is_streaming(const struct wal_receiver *receiver)
+{
+	return receiver->is_open && receiver->options.session->state == UPSTREAM_SESSION_COPY;
+}
+
+static struct reply_positions positions_now(struct wal_receiver *receiver)
+{
+	const struct wal_receiver_options *options = &receiver->options;
+	struct wal_position flushed = wal_store_flushed(options->store);
+	lsn_t flushed_lsn = flushed.tli == options->tli ? flushed.lsn : LSN_INVALID;
+	lsn_t replayed_lsn = LSN_INVALID;
+
+	if (options->remote_apply_flush) {
+		replayed_lsn = lsn_min(flushed_lsn, receiver->rules.stream_lsn);
+	} else if (options->replayed_lsn != NULL) {
+		replayed_lsn = options->replayed_lsn(options->source_context, options->tli);
+	}
+	return reply_rules_positions(&receiver->rules, flushed_lsn, replayed_lsn);
+}
+
+static bool send_status(struct wal_receiver *receiver, const struct reply_positions *positions,
+	bool wants_answer, struct error *err)
+{
+	const struct standby_status status = {
+		.write_lsn = positions->write_lsn,
+		.flush_lsn = positions->flush_lsn,
+		.apply_lsn = positions->apply_lsn,
+		.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US,
+		.reply_requested = wants_answer,
+	};
+	uint8_t payload[STANDBY_STATUS_BYTES];
+	size_t length = standby_status_encode(&status, payload);
+
+	reply_rules_sent(
+		&receiver->rules, positions, wants_answer, loop_now_us(receiver->options.loop));
+	return upstream_session_put_copy(receiver->options.session, payload, length, err);
+}
+
+static bool send_feedback_if_due(struct wal_receiver *receiver, struct error *err)
+{
+	const struct wal_receiver_options *options = &receiver->options;
+	struct standby_feedback feedback = {0};
+	uint8_t payload[FEEDBACK_BYTES];
+	int64_t now_us = loop_now_us(options->loop);
+	uint64_t xmin = 0;
+	uint64_t catalog_xmin = 0;
+
+	if (options->oldest_xmin == NULL) {
+		return true;
+	}
+	options->oldest_xmin(options->source_context, &xmin, &catalog_xmin);
+	if (!feedback_rules_is_due(&receiver->feedback, xmin, catalog_xmin, now_us)) {
+		return true;
+	}
+	feedback.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US;
+	feedback.xmin = (uint32_t)xmin;
+	feedback.xmin_epoch = (uint32_t)(xmin >> 32);
+	feedback.catalog_xmin = (uint32_t)catalog_xmin;
+	feedback.catalog_xmin_epoch = (uint32_t)(catalog_xmin >> 32);
+	feedback_rules_sent(&receiver->feedback, xmin != 0 || catalog_xmin != 0, now_us);
+	return upstream_session_put_copy(
+		options->session, payload, standby_feedback_encode(&feedback, payload), err);
+}
+
+/* false: the receiver failed. */
+static bool reply_if_due(struct wal_receiver *receiver)
+{
+	int64_t now_us = loop_now_us(receiver->options.loop);
+	struct reply_positions positions = positions_now(receiver);
+	struct reply_decision decision = reply_rules_decide(&receiver->rules, &positions, now_us);
+	struct error err;
+
+	if (decision.has_timed_out) {
+		error_set(&err, ERROR_SYSTEM, "no message from the upstream for %" PRId64 " ms",
+			(now_us - receiver->rules.heard_us) / 1000);
+		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+		return false;
+	}
+	if (decision.wants_flush) {
+		wal_store_request_flush(receiver->options.store);
+	}
+	if (decision.is_due) {
+		if (!send_status(receiver, &positions, decision.wants_answer, &err) ||
+			!send_feedback_if_due(receiver, &err)) {
+			fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+			return false;
+		}
+		decision = reply_rules_decide(&receiver->rules, &positions, now_us);
+	}
+	if (decision.next_us != 0) {
+		deadlines_set(&receiver->deadlines, DEADLINE_REPLY, decision.next_us);
+	}
+	return true;
+}
+
+/* Only while stopping: the last word, once all that came is on disk or time is up. */
+static void finish_if_flushed(struct wal_receiver *receiver)
+{
+	struct reply_positions positions = positions_now(receiver);
+	int64_t now_us = loop_now_us(receiver->options.loop);
+
+	if (positions.flush_lsn < positions.write_lsn && now_us < receiver->stop_by_us) {
+		deadlines_set(&receiver->deadlines, DEADLINE_REPLY, receiver->stop_by_us);
+		return;
+	}
+	wal_receiver_end(receiver, true);
+	receiver->options.on_stopped(receiver->options.context);
+}
+
+static void look(struct wal_receiver *receiver)
+{
+	if (!is_streaming(receiver)) {
+		return;
+	}
+	if (receiver->stop_by_us != 0) {
+		finish_if_flushed(receiver);
+	} else {
+		(void)reply_if_due(receiver);
+	}
+}
+
+void wal_receiver_on_news(struct wal_receiver *receiver)
+{
+	look(receiver);
+}
+
+static void on_deadline(void *context, int reason)
+{
+	assert(reason == DEADLINE_REPLY);
+	look(context);
+}
+
+/* --- what comes ------------------------------------------------------------------------------ */
+
+static bool begin_store(struct wal_receiver *receiver, struct error *err)
+{
+	struct wal_receiver_options *options = &receiver->options;
+
+	if (options->begin_lsn == LSN_INVALID) {
+		return true;
+	}
+	if (!wal_store_begin(options->store, options->tli, options->begin_lsn,
+		    options->segment_bytes, err)) {
+		return false;
+	}
+	options->begin_lsn = LSN_INVALID;
+	return true;
+}
+
+static bool take_wal(struct wal_receiver *receiver, const struct wal_data *wal, struct error *err)
+{
+	if (wal->start_lsn != receiver->rules.stream_lsn) {
+		return error_set(err, ERROR_INVALID,
+			"upstream sent WAL at " LSN_FORMAT " where " LSN_FORMAT " comes next",
+			LSN_ARGS(wal->start_lsn), LSN_ARGS(receiver->rules.stream_lsn));
+	}
+	if (!begin_store(receiver, err)) {
+		return false;
+	}
+	if (!wal_store_append(
+		    receiver->options.store, wal->start_lsn, wal->wal, wal->wal_length, err)) {
+		return err->kind == ERROR_DIVERGED ? error_wrap(err, "upstream has diverged")
+						   : false;
+	}
+	receiver->rules.stream_lsn += wal->wal_length;
+	receiver->wal_bytes += wal->wal_length;
+	return true;
+}
+
+static void on_copy(void *context, const uint8_t *payload, size_t length)
+{
+	struct wal_receiver *receiver = context;
+	struct server_copy copy;
+	const char *reason;
+	struct error err;
+	bool is_asked = false;
+
+	if (!receiver->is_open) {
+		return;
+	}
+	receiver->wire_bytes += COPY_DATA_HEADER_BYTES + length;
+	if (server_copy_decode(payload, length, &copy, &reason) != DECODE_OK) {
+		error_set(&err, ERROR_INVALID, "upstream sent a malformed message: %s", reason);
+		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+		return;
+	}
+	if (copy.kind == SERVER_COPY_WAL) {
+		if (!take_wal(receiver, &copy.wal, &err)) {
+			fail(receiver, upstream_failure_of_error(&err), &err);
+			return;
+		}
+		receiver->server_end_lsn = copy.wal.server_end_lsn;
+	} else {
+		receiver->server_end_lsn = copy.keepalive.server_end_lsn;
+		is_asked = copy.keepalive.reply_requested;
+	}
+	reply_rules_heard(&receiver->rules, is_asked, loop_now_us(receiver->options.loop));
+}
+
+static void on_copy_pause(void *context)
+{
+	struct wal_receiver *receiver = context;
+
+	if (!receiver->is_open || receiver->wire_bytes == 0) {
+		return;
+	}
+	if (!receiver->has_message) {
+		receiver->has_message = true;
+		receiver->options.on_streaming(receiver->options.context);
+	}
+	receiver->options.on_received(receiver->options.context);
+	if (receiver->rules.asked_us != 0) {
+		look(receiver);
+	}
+}
+
+/* --- results --------------------------------------------------------------------------------- */
+
+static bool take_next_timeline(
+	struct wal_receiver *receiver, const PGresult *rows, struct error *err)
+{
+	unsigned tli;
+
+	if (PQntuples(rows) != 1 || PQnfields(rows) < 2 ||
+		sscanf(PQgetvalue(rows, 0, 0), "%u", &tli) != 1 ||
+		!lsn_parse(PQgetvalue(rows, 0, 1), (size_t)PQgetlength(rows, 0, 1),
+			&receiver->next_tli_lsn)) {
+		return error_set(err, ERROR_INVALID,
+			"upstream ended timeline %u without naming the next",
+			receiver->options.tli);
+	}
+	receiver->next_tli = tli;
+	return true;
+}
+
+static void take_server_error(struct wal_receiver *receiver, const PGresult *result)
+{
+	enum upstream_failure failure =
+		upstream_failure_of_server(PQresultErrorField(result, PG_DIAG_SQLSTATE),
+			PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+	struct error err;
+
+	server_error_set(&err, result, "upstream does not stream");
+	if (failure == UPSTREAM_FAILURE_GAP) {
+		error_hint(&err, "What is held is still served. If no other upstream has the WAL, "
+				 "begin a new "
+				 "range with \"walrelay reset --from LSN\".");
+	}
+	fail(receiver, failure, &err);
+}
+
+/* All results are in. */
+static void end_stream(struct wal_receiver *receiver)
+{
+	struct error err;
+
+	if (receiver->next_tli == 0) {
+		error_set(&err, ERROR_SYSTEM, "upstream ended the stream");
+		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+	} else if (receiver->rules.stream_lsn < receiver->next_tli_lsn) {
+		error_set(&err, ERROR_INVALID,
+			"upstream ended timeline %u at " LSN_FORMAT
+			", but begins timeline %u at " LSN_FORMAT,
+			receiver->options.tli, LSN_ARGS(receiver->rules.stream_lsn),
+			receiver->next_tli, LSN_ARGS(receiver->next_tli_lsn));
+		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+	} else {
+		wal_receiver_end(receiver, false);
+		receiver->options.on_timeline_end(receiver->options.context);
+	}
+}
+
+static void on_result(void *context, const PGresult *result)
+{
+	struct wal_receiver *receiver = context;
+	struct error err;
+
+	if (!receiver->is_open) {
+		return;
+	}
+	if (result == NULL) {
+		end_stream(receiver);
+		return;
+	}
+	switch (PQresultStatus(result)) {
+	case PGRES_COPY_BOTH: look(receiver); break;
+	case PGRES_COPY_IN: break;
+	case PGRES_TUPLES_OK:
+		if (!take_next_timeline(receiver, result, &err)) {
+			fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+		}
+		break;
+	case PGRES_COMMAND_OK:
+		if (strncmp(PQcmdStatus((PGresult *)(uintptr_t)result), "COPY", 4) == 0) {
+			receiver->is_ended_orderly = true;
+		}
+		break;
+	default: take_server_error(receiver, result); break;
+	}
+}
+
+/* --- start and end --------------------------------------------------------------------------- */
+
+static bool send_start(struct wal_receiver *receiver, struct error *err)
+{
+	const struct wal_receiver_options *options = &receiver->options;
+	const struct upstream_query query = {on_result, on_copy, on_copy_pause, receiver};
+	char name[2 * REPL_NAME_SIZE + 3];
+	char sql[256];
+
+	if (options->slot[0] == '\0') {
+		snprintf(sql, sizeof(sql), "START_REPLICATION " LSN_FORMAT " TIMELINE %u",
+			LSN_ARGS(options->start_lsn), options->tli);
+	} else if (repl_quote_identifier(options->slot, name, sizeof(name))) {
+		snprintf(sql, sizeof(sql), "START_REPLICATION SLOT %s " LSN_FORMAT " TIMELINE %u",
+			name, LSN_ARGS(options->start_lsn), options->tli);
+	} else {
+		return error_set(err, ERROR_INVALID, "slot name \"%s\" is too long", options->slot);
+	}
+	return upstream_session_query(options->session, sql, &query, err);
+}
+
+bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver_options *options,
+	struct error *err)
+{
+	int64_t now_us = loop_now_us(options->loop);
+
+	assert(!receiver->is_open);
+	memset(receiver, 0, sizeof(*receiver));
+	receiver->options = *options;
+	if (!deadlines_init(&receiver->deadlines, options->loop, DEADLINE_COUNT, on_deadline,
+		    receiver, err)) {
+		return false;
+	}
+	reply_rules_begin(&receiver->rules, &options->limits, options->start_lsn, now_us);
+	feedback_rules_begin(&receiver->feedback, options->limits.status_interval_us, now_us);
+	if (!send_start(receiver, err)) {
+		deadlines_release(&receiver->deadlines);
+		return false;
+	}
+	receiver->is_open = true;
+	return true;
+}
+
+void wal_receiver_set_limits(struct wal_receiver *receiver, const struct reply_limits *limits)
+{
+	if (!receiver->is_open) {
+		return;
+	}
+	receiver->rules.limits = *limits;
+	receiver->feedback.interval_us = limits->status_interval_us;
+	look(receiver);
+}
+
+void wal_receiver_stop(struct wal_receiver *receiver, int64_t max_us)
+{
+	if (!is_streaming(receiver)) {
+		wal_receiver_end(receiver, false);
+		receiver->options.on_stopped(receiver->options.context);
+		return;
+	}
+	receiver->stop_by_us = loop_now_us(receiver->options.loop) + max_us;
+	upstream_session_stop_reading(receiver->options.session);
+	wal_store_request_flush(receiver->options.store);
+	look(receiver);
+}
+
+void wal_receiver_end(struct wal_receiver *receiver, bool tells_last)
+{
+	struct reply_positions positions;
+
+	if (!receiver->is_open) {
+		return;
+	}
+	if (tells_last && is_streaming(receiver)) {
+		positions = positions_now(receiver);
+		/* Nothing is left to be done about a connection that fails now. */
+		(void)!send_status(receiver, &positions, false, NULL);
+	}
+	deadlines_release(&receiver->deadlines);
+	receiver->is_open = false;
+}
