@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* At start: which binary this is and with which arguments, before anything changes directory. */
+/* At start, once: which binary this is and what followed `serve` on its command line. */
 bool relay_replace_remember(int argc, char **argv, struct error *err) MUST_CHECK;
 /* Has the new binary read the configuration: a broken one must not cost the running relay. Blocks
  * for the fraction of a second that takes. */

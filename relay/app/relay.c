@@ -374,19 +374,27 @@ enum relay_outcome relay_run(struct relay *relay)
 	return relay->outcome;
 }
 
+static void keep_doors_open(struct relay *relay)
+{
+	size_t count = listener_count(relay->listener);
+	size_t http_count =
+		relay->status_server != NULL ? status_server_count(relay->status_server) : 0;
+	relay->kept_count = count + http_count;
+	relay->kept_fds = memory_new(relay->kept_count * sizeof *relay->kept_fds);
+	listener_hand_over(&relay->listener, relay->kept_fds);
+	if (relay->status_server != NULL) {
+		status_server_hand_over(&relay->status_server, relay->kept_fds + count);
+	}
+}
+
 static void close_doors(struct relay *relay)
 {
-	status_server_close(&relay->status_server);
-	if (relay->listener == NULL) {
+	if (relay->outcome == RELAY_REPLACE) {
+		keep_doors_open(relay);
 		return;
 	}
-	if (relay->outcome == RELAY_REPLACE) {
-		relay->kept_count = listener_count(relay->listener);
-		relay->kept_fds = memory_new(relay->kept_count * sizeof *relay->kept_fds);
-		listener_hand_over(&relay->listener, relay->kept_fds);
-	} else {
-		listener_close(&relay->listener);
-	}
+	status_server_close(&relay->status_server);
+	listener_close(&relay->listener);
 }
 
 static void close_upstream(struct relay *relay)

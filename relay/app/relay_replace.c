@@ -13,7 +13,6 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,11 +28,13 @@ bool relay_replace_remember(int argc, char **argv, struct error *err)
 		return error_set_errno(err, "could not find the running binary");
 	}
 	path[length] = '\0';
-	free(binary_path);
-	free(arguments);
 	binary_path = memory_copy_text(path);
-	arguments = memory_new(((size_t)argc + 1) * sizeof *arguments);
-	memcpy(arguments, argv, (size_t)argc * sizeof *arguments);
+	arguments = memory_new(((size_t)argc + 2) * sizeof *arguments);
+	arguments[0] = binary_path;
+	arguments[1] = memory_copy_text("serve");
+	for (int i = 1; i < argc; i++) {
+		arguments[i + 1] = memory_copy_text(argv[i]);
+	}
 	return true;
 }
 

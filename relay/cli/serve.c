@@ -17,9 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EXIT_DONE  0
-#define EXIT_WRONG 2
-
 static void print_help(FILE *out)
 {
 	fputs("usage: walrelay serve -c FILE\n"
@@ -34,7 +31,7 @@ static void print_help(FILE *out)
 		out);
 }
 
-/* Fills path_out; EXIT_DONE with a NULL path: help was asked for. */
+/* Fills path_out; CLI_DONE with a NULL path: help was asked for. */
 static int parse_arguments(int argc, char **argv, const char **path_out)
 {
 	static const struct option options[] = {
@@ -47,15 +44,15 @@ static int parse_arguments(int argc, char **argv, const char **path_out)
 	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'c': *path_out = optarg; break;
-		case 'h': print_help(stdout); return EXIT_DONE;
-		default: print_help(stderr); return EXIT_WRONG;
+		case 'h': print_help(stdout); return CLI_DONE;
+		default: print_help(stderr); return CLI_FAILED;
 		}
 	}
 	if (*path_out == NULL || optind < argc) {
 		fputs("walrelay serve: give the configuration file with -c FILE\n", stderr);
-		return EXIT_WRONG;
+		return CLI_FAILED;
 	}
-	return EXIT_DONE;
+	return CLI_DONE;
 }
 
 static struct config *load(const char *path)
@@ -93,7 +90,7 @@ static bool prepare_process(struct error *err)
 static int fail(const struct error *err)
 {
 	log_error(LOG_LEVEL_ERROR, NULL, err);
-	return EXIT_WRONG;
+	return CLI_FAILED;
 }
 
 static int run(const char *path, struct config *config)
@@ -113,26 +110,27 @@ static int run(const char *path, struct config *config)
 	}
 	free(kept_fds);
 	if (outcome == RELAY_FAILED) {
-		return EXIT_WRONG;
+		return CLI_FAILED;
 	}
 	log_info(NULL, "stopped");
-	return EXIT_DONE;
+	return CLI_DONE;
 }
 
 int cli_serve(int argc, char **argv)
 {
 	const char *path;
 	int status = parse_arguments(argc, argv, &path);
-	if (path == NULL || status != EXIT_DONE) {
+	if (path == NULL || status != CLI_DONE) {
 		return status;
 	}
 	struct error err = {0};
 	struct config *config = load(path);
 	if (config == NULL) {
-		return EXIT_WRONG;
+		return CLI_FAILED;
 	}
 	struct log_options log = relay_log_options(config);
-	if (!prepare_process(&err) || !log_configure(&log, &err)) {
+	if (!prepare_process(&err) || !log_configure(&log, &err) ||
+		!relay_replace_remember(argc, argv, &err)) {
 		config_free(&config);
 		return fail(&err);
 	}
