@@ -1,0 +1,150 @@
+/*
+ * snapshot: asks every stats reader once and makes text from outside harmless.
+ */
+#include "observe/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+
+/* More than were there a moment ago: sessions come and go between the two questions. */
+#define LIST_HEADROOM 16
+
+/* Length of the UTF-8 character at text as RFC 3629 allows it; 0: it is none. */
+static size_t character_length(const unsigned char *text)
+{
+	static const struct {
+		unsigned char first_min, first_max, second_min, second_max;
+		size_t length;
+	} forms[] = {
+		{0xc2, 0xdf, 0x80, 0xbf, 2},
+		{0xe0, 0xe0, 0xa0, 0xbf, 3},
+		{0xe1, 0xec, 0x80, 0xbf, 3},
+		{0xed, 0xed, 0x80, 0x9f, 3},
+		{0xee, 0xef, 0x80, 0xbf, 3},
+		{0xf0, 0xf0, 0x90, 0xbf, 4},
+		{0xf1, 0xf3, 0x80, 0xbf, 4},
+		{0xf4, 0xf4, 0x80, 0x8f, 4},
+	};
+	if (text[0] < 0x80) {
+		return text[0] >= 0x20 && text[0] != 0x7f;
+	}
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (text[0] < forms[i].first_min || text[0] > forms[i].first_max) {
+			continue;
+		}
+		bool is_whole = text[1] >= forms[i].second_min && text[1] <= forms[i].second_max;
+		for (size_t at = 2; is_whole && at < forms[i].length; at++) {
+			is_whole = (text[at] & 0xc0) == 0x80;
+		}
+		return is_whole ? forms[i].length : 0;
+	}
+	return 0;
+}
+
+/* Control characters and what is no UTF-8 become "?". */
+static void make_printable(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+	while (*at != '\0') {
+		size_t length = character_length(at);
+		if (length == 0) {
+			*at = '?';
+			length = 1;
+		}
+		at += length;
+	}
+}
+
+static void take_standbys(struct downstream *downstream, struct snapshot *snapshot)
+{
+	size_t capacity = downstream_list(downstream, NULL, 0) + LIST_HEADROOM;
+	snapshot->standbys = memory_new(capacity * sizeof(*snapshot->standbys));
+	size_t count = downstream_list(downstream, snapshot->standbys, capacity);
+	snapshot->standby_count = count < capacity ? count : capacity;
+	for (size_t i = 0; i < snapshot->standby_count; i++) {
+		struct standby_stats *standby = &snapshot->standbys[i];
+		make_printable(standby->user);
+		make_printable(standby->application_name);
+		make_printable(standby->peer);
+		make_printable(standby->slot);
+	}
+}
+
+static void take_slots(struct slots *slots, struct snapshot *snapshot)
+{
+	size_t capacity = slots_list(slots, NULL, 0) + LIST_HEADROOM;
+	snapshot->slots = memory_new(capacity * sizeof(*snapshot->slots));
+	size_t count = slots_list(slots, snapshot->slots, capacity);
+	snapshot->slot_count = count < capacity ? count : capacity;
+	for (size_t i = 0; i < snapshot->slot_count; i++) {
+		make_printable(snapshot->slots[i].name);
+	}
+}
+
+void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snapshot_out)
+{
+	struct snapshot snapshot = {.relay_name = sources->relay_name};
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	snapshot.time_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	upstream_read_stats(sources->upstream, &snapshot.upstream);
+	make_printable(snapshot.upstream.host);
+	make_printable(snapshot.upstream.port);
+	make_printable(snapshot.upstream.last_error);
+	make_printable(snapshot.upstream.slot);
+	/* Standbys before the spool: a position confirmed meanwhile must not lie past what we hold.
+	 */
+	take_standbys(sources->downstream, &snapshot);
+	take_slots(sources->slots, &snapshot);
+	snapshot.connection_count = downstream_connection_count(sources->downstream);
+	wal_store_read_stats(sources->store, &snapshot.store);
+	make_printable(snapshot.store.horizon_reason);
+	make_printable(snapshot.store.full_reason);
+	cluster_read_identity(sources->cluster, &snapshot.identity);
+	cluster_read_parameters(sources->cluster, &snapshot.parameters);
+	make_printable(snapshot.parameters.server_version);
+	process_stats_read(&snapshot.process);
+	*snapshot_out = snapshot;
+}
+
+void snapshot_release(struct snapshot *snapshot)
+{
+	free(snapshot->standbys);
+	free(snapshot->slots);
+	memset(snapshot, 0, sizeof(*snapshot));
+}
+
+bool snapshot_is_streaming(const struct standby_stats *standby)
+{
+	return standby->state == STANDBY_CATCHUP || standby->state == STANDBY_STREAMING ||
+	       standby->state == STANDBY_STOPPING;
+}
+
+static uint64_t bytes_behind(lsn_t end, lsn_t position)
+{
+	return end > position ? end - position : 0;
+}
+
+uint64_t snapshot_lag_bytes(const struct snapshot *snapshot, const struct standby_stats *standby)
+{
+	/* A receiver that replays nothing (pg_receivewal) reports no replay position. */
+	const lsn_t reported[] = {
+		standby->replay_lsn, standby->flush_lsn, standby->write_lsn, standby->sent_lsn};
+	for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++) {
+		if (reported[i] != LSN_INVALID) {
+			return bytes_behind(snapshot->store.received_lsn, reported[i]);
+		}
+	}
+	return bytes_behind(snapshot->store.received_lsn, snapshot->store.oldest_lsn);
+}
+
+uint64_t snapshot_retained_bytes(const struct snapshot *snapshot, const struct slot_stats *slot)
+{
+	if (slot->lost || slot->restart_lsn == LSN_INVALID) {
+		return 0;
+	}
+	return bytes_behind(snapshot->store.received_lsn, slot->restart_lsn);
+}

@@ -1,0 +1,313 @@
+/*
+ * status_server: libevent's HTTP server on our sockets, answering from a fresh snapshot.
+ */
+#include "observe/status_server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/listen_socket.h"
+#include "observe/metrics.h"
+#include "observe/readiness.h"
+#include "observe/snapshot.h"
+#include "observe/status.h"
+
+#define HEADERS_BYTES_MAX 8192
+#define BODY_BYTES_MAX    1024
+#define TIMEOUT_SECONDS   10
+#define REST_US           100000
+#define LOG_INTERVAL_US   60000000
+
+enum deadline { DEADLINE_REST_OVER, DEADLINE_COUNT };
+
+struct status_server {
+	struct loop *loop;
+	struct snapshot_sources sources;
+	char *relay_name;
+	struct listen_sockets sockets;
+	struct evhttp *http;
+	struct evconnlistener **acceptors; /* one a socket, owned by http */
+	struct deadlines deadlines;
+	int64_t logged_at_us; /* 0: never */
+};
+
+static const char page[] =
+	"<!DOCTYPE html>\n"
+	"<html lang=\"en\"><head><meta charset=\"utf-8\"><title>walrelay</title></head><body>\n"
+	"<h1>walrelay " WALRELAY_VERSION "</h1>\n"
+	"<ul>\n"
+	"<li><a href=\"/api/status\">/api/status</a></li>\n"
+	"<li><a href=\"/metrics\">/metrics</a></li>\n"
+	"<li><a href=\"/readyz\">/readyz</a></li>\n"
+	"<li><a href=\"/healthz\">/healthz</a></li>\n"
+	"</ul>\n"
+	"</body></html>\n";
+
+/* Each fills the body and returns the status code. */
+typedef int answer(struct status_server *server, struct evbuffer *body);
+
+static int answer_page(struct status_server *server, struct evbuffer *body)
+{
+	(void)server;
+	evbuffer_add(body, page, sizeof(page) - 1);
+	return HTTP_OK;
+}
+
+static int answer_health(struct status_server *server, struct evbuffer *body)
+{
+	(void)server;
+	evbuffer_add(body, "ok\n", 3);
+	return HTTP_OK;
+}
+
+static int answer_readiness(struct status_server *server, struct evbuffer *body)
+{
+	char reason[READINESS_REASON_SIZE];
+	struct snapshot snapshot;
+	snapshot_take(&server->sources, &snapshot);
+	bool is_ready = readiness_check(&snapshot, reason);
+	snapshot_release(&snapshot);
+	evbuffer_add_printf(body, "%s\n", is_ready ? "ready" : reason);
+	return is_ready ? HTTP_OK : HTTP_SERVUNAVAIL;
+}
+
+static int answer_metrics(struct status_server *server, struct evbuffer *body)
+{
+	struct snapshot snapshot;
+	snapshot_take(&server->sources, &snapshot);
+	metrics_write(&snapshot, body);
+	snapshot_release(&snapshot);
+	return HTTP_OK;
+}
+
+static int answer_status(struct status_server *server, struct evbuffer *body)
+{
+	struct snapshot snapshot;
+	snapshot_take(&server->sources, &snapshot);
+	char *text = status_format(&snapshot);
+	snapshot_release(&snapshot);
+	evbuffer_add_printf(body, "%s\n", text);
+	free(text);
+	return HTTP_OK;
+}
+
+static const struct {
+	const char *path;
+	const char *content_type;
+	answer *answer;
+} routes[] = {
+	{"/", "text/html; charset=utf-8", answer_page},
+	{"/healthz", "text/plain; charset=utf-8", answer_health},
+	{"/readyz", "text/plain; charset=utf-8", answer_readiness},
+	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics},
+	{"/api/status", "application/json", answer_status},
+};
+#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+
+static const char *reason_phrase(int code)
+{
+	switch (code) {
+	case HTTP_OK: return "OK";
+	case HTTP_NOTFOUND: return "Not Found";
+	case HTTP_BADMETHOD: return "Method Not Allowed";
+	default: return "Service Unavailable";
+	}
+}
+
+static void reply(
+	struct evhttp_request *request, int code, const char *content_type, struct evbuffer *body)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	evhttp_add_header(headers, "Content-Type", content_type);
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+	evhttp_send_reply(request, code, reason_phrase(code), body);
+}
+
+static void refuse(struct evhttp_request *request, int code)
+{
+	struct evbuffer *body = evbuffer_new();
+	assert(body != NULL);
+	if (code == HTTP_BADMETHOD) {
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET");
+	}
+	evbuffer_add_printf(body, "%s\n", reason_phrase(code));
+	reply(request, code, "text/plain; charset=utf-8", body);
+	evbuffer_free(body);
+}
+
+static size_t find_route(struct evhttp_request *request)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
+	size_t route = 0;
+	while (route < ROUTE_COUNT && (path == NULL || strcmp(path, routes[route].path) != 0)) {
+		route++;
+	}
+	return route;
+}
+
+static void on_request(struct evhttp_request *request, void *context)
+{
+	struct status_server *server = context;
+	size_t route = find_route(request);
+	if (route == ROUTE_COUNT) {
+		refuse(request, HTTP_NOTFOUND);
+		return;
+	}
+	if (evhttp_request_get_command(request) != EVHTTP_REQ_GET) {
+		refuse(request, HTTP_BADMETHOD);
+		return;
+	}
+	struct evbuffer *body = evbuffer_new();
+	assert(body != NULL);
+	int code = routes[route].answer(server, body);
+	reply(request, code, routes[route].content_type, body);
+	evbuffer_free(body);
+}
+
+static void set_accepting(struct status_server *server, bool wanted)
+{
+	for (size_t i = 0; i < server->sockets.count; i++) {
+		int failed = wanted ? evconnlistener_enable(server->acceptors[i])
+				    : evconnlistener_disable(server->acceptors[i]);
+		assert(failed == 0);
+	}
+}
+
+static void on_deadline(void *context, int reason)
+{
+	(void)reason;
+	set_accepting(context, true);
+}
+
+/* Out of descriptors: left alone, libevent would try again at once and for ever. */
+static void on_accept_error(struct evconnlistener *acceptor, void *context)
+{
+	(void)acceptor;
+	struct status_server *server = context;
+	int failure = errno;
+	int64_t now_us = loop_now_us(server->loop);
+	if (server->logged_at_us == 0 || now_us - server->logged_at_us >= LOG_INTERVAL_US) {
+		server->logged_at_us = now_us;
+		log_warning("http", "could not accept a connection: %s", strerror(failure));
+	}
+	set_accepting(server, false);
+	deadlines_set(&server->deadlines, DEADLINE_REST_OVER, now_us + REST_US);
+}
+
+/* libevent closes what it accepts on, so it gets a duplicate: ours may be handed over. */
+static bool accept_on(struct status_server *server, size_t index, struct error *err)
+{
+	int fd = fcntl(server->sockets.sockets[index].fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		return error_set_errno(err, "could not duplicate a socket");
+	}
+	struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(server->http, fd);
+	if (bound == NULL) {
+		close(fd);
+		return error_set(err, ERROR_SYSTEM, "could not accept HTTP connections");
+	}
+	server->acceptors[index] = evhttp_bound_socket_get_listener(bound);
+	evconnlistener_set_error_cb(server->acceptors[index], on_accept_error);
+	return true;
+}
+
+static bool open_http(struct status_server *server, struct error *err)
+{
+	server->http = evhttp_new(loop_event_base(server->loop));
+	if (server->http == NULL) {
+		return error_set(err, ERROR_SYSTEM, "out of memory");
+	}
+	evhttp_set_allowed_methods(
+		server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
+				      EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
+				      EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
+	evhttp_set_max_headers_size(server->http, HEADERS_BYTES_MAX);
+	evhttp_set_max_body_size(server->http, BODY_BYTES_MAX);
+	evhttp_set_timeout(server->http, TIMEOUT_SECONDS);
+	evhttp_set_gencb(server->http, on_request, server);
+	server->acceptors = memory_new(server->sockets.count * sizeof(struct evconnlistener *));
+	for (size_t i = 0; i < server->sockets.count; i++) {
+		if (!accept_on(server, i, err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+struct status_server *status_server_open(const struct status_server_options *options,
+	const char *addresses, int *inherited, size_t inherited_count, struct error *err)
+{
+	struct status_server *server = memory_new(sizeof(*server));
+	server->loop = options->loop;
+	server->relay_name = memory_copy_text(options->relay_name);
+	server->sources = (struct snapshot_sources){
+		.relay_name = server->relay_name,
+		.upstream = options->upstream,
+		.downstream = options->downstream,
+		.store = options->store,
+		.slots = options->slots,
+		.cluster = options->cluster,
+	};
+	if (!listen_sockets_open(addresses, inherited, inherited_count, &server->sockets, err) ||
+		!deadlines_init(&server->deadlines, server->loop, DEADLINE_COUNT, on_deadline,
+			server, err) ||
+		!open_http(server, err)) {
+		status_server_close(&server);
+		return NULL;
+	}
+	return server;
+}
+
+static void free_server(struct status_server *server)
+{
+	deadlines_release(&server->deadlines);
+	if (server->http != NULL) {
+		evhttp_free(server->http);
+	}
+	free(server->acceptors);
+	free(server->relay_name);
+	free(server);
+}
+
+void status_server_close(struct status_server **server)
+{
+	if (*server == NULL) {
+		return;
+	}
+	listen_sockets_close(&(*server)->sockets);
+	free_server(*server);
+	*server = NULL;
+}
+
+void status_server_hand_over(struct status_server **server, int *fds_out)
+{
+	for (size_t i = 0; i < (*server)->sockets.count; i++) {
+		fds_out[i] = (*server)->sockets.sockets[i].fd;
+	}
+	listen_sockets_release(&(*server)->sockets);
+	free_server(*server);
+	*server = NULL;
+}
+
+size_t status_server_count(const struct status_server *server)
+{
+	return server->sockets.count;
+}
+
+const char *status_server_address(const struct status_server *server, size_t index)
+{
+	assert(index < server->sockets.count);
+	return server->sockets.sockets[index].address;
+}
