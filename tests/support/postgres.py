@@ -72,7 +72,7 @@ class Postgres(Process):
             file.write("local all all trust\nhost all all 127.0.0.1/32 trust\n"
                        "local replication all trust\nhost replication all 127.0.0.1/32 trust\n")
         keep = {"wal_keep_size": "4GB"} if self.major >= 13 else {}
-        self.configure(**SETTINGS, **keep, **settings)
+        self.configure(**{**SETTINGS, **keep, **settings})
         return self
 
     def configure(self, **settings):

@@ -87,6 +87,7 @@ static void test_hba__joins_continuation_lines(void **state)
 	(void)state;
 	assert_line(find(hba, NULL, "replica", "10.0.0.1"), 1);
 	assert_null(find(hba, "walrelay", "x", "10.0.0.1"));
+	assert_line(find(hba, "walrelay", "x", NULL), 7);
 	hba_unref(&hba);
 }
 

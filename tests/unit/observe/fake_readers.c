@@ -1,0 +1,139 @@
+/*
+ * fake_readers: answers from one global struct that the test fills.
+ */
+#include "fake_readers.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+struct fake_readers fake_readers;
+
+void fake_readers_reset(void)
+{
+	memset(&fake_readers, 0, sizeof(fake_readers));
+	fake_readers.upstream = (struct upstream_stats){
+		.state = UPSTREAM_STREAMING,
+		.host = "db1",
+		.port = "5432",
+		.slot = "walrelay_r",
+		.state_since_us = 1767323045678000,
+		.last_message_us = 1767323045678000,
+		.reconnects = 3,
+		.wal_bytes = 1000,
+		.wire_bytes = 1100,
+		.server_end_lsn = 0x3000100,
+		.max_slot_wal_keep_bytes = -1,
+	};
+	fake_readers.store = (struct wal_store_stats){
+		.tli = 2,
+		.oldest_lsn = 0x1000000,
+		.received_lsn = 0x3000100,
+		.flushed_lsn = 0x3000060,
+		.spool_bytes = 50331648,
+		.disk_free_bytes = 1234567890123,
+		.horizon_lsn = 0x1000000,
+		.horizon_reason = "retain_size",
+	};
+	fake_readers.identity.system_identifier = 7600000000000000001;
+	fake_readers.identity.segment_bytes = 16777216;
+	strcpy(fake_readers.parameters.server_version, "15.18");
+	fake_readers_add_standby("s1", 101);
+}
+
+struct standby_stats *fake_readers_add_standby(const char *application_name, uint32_t pid)
+{
+	assert(fake_readers.standby_count < FAKES_MAX);
+	struct standby_stats *standby = &fake_readers.standbys[fake_readers.standby_count++];
+	*standby = (struct standby_stats){
+		.pid = pid,
+		.user = "rep",
+		.peer = "10.0.0.7:4321",
+		.state = STANDBY_STREAMING,
+		.tli = 2,
+		.sent_lsn = 0x3000100,
+		.write_lsn = 0x3000100,
+		.flush_lsn = 0x3000080,
+		.replay_lsn = 0x3000000,
+		.replay_lag_us = 1500000,
+	};
+	snprintf(standby->application_name, sizeof(standby->application_name), "%s",
+		application_name);
+	return standby;
+}
+
+struct slot_stats *fake_readers_add_slot(const char *name, lsn_t restart_lsn)
+{
+	assert(fake_readers.slot_count < FAKES_MAX);
+	struct slot_stats *slot = &fake_readers.slots[fake_readers.slot_count++];
+	*slot = (struct slot_stats){.restart_lsn = restart_lsn, .restart_tli = 2};
+	snprintf(slot->name, sizeof(slot->name), "%s", name);
+	return slot;
+}
+
+const char *upstream_state_name(enum upstream_state state)
+{
+	static const char *const names[] = {
+		"idle", "connecting", "streaming", "waiting", "full", "stopped"};
+	return names[state];
+}
+
+const char *standby_state_name(enum standby_state state)
+{
+	static const char *const names[] = {
+		"startup", "backup", "catchup", "streaming", "stopping"};
+	return names[state];
+}
+
+void upstream_read_stats(struct upstream *upstream, struct upstream_stats *stats_out)
+{
+	(void)upstream;
+	*stats_out = fake_readers.upstream;
+}
+
+void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats_out)
+{
+	(void)store;
+	*stats_out = fake_readers.store;
+}
+
+void cluster_read_identity(struct cluster *cluster, struct cluster_identity *identity_out)
+{
+	(void)cluster;
+	*identity_out = fake_readers.identity;
+}
+
+void cluster_read_parameters(struct cluster *cluster, struct cluster_parameters *parameters_out)
+{
+	(void)cluster;
+	*parameters_out = fake_readers.parameters;
+}
+
+size_t downstream_list(
+	struct downstream *downstream, struct standby_stats *stats_out, size_t capacity)
+{
+	(void)downstream;
+	size_t count = fake_readers.standby_count - fake_readers.late_standbys;
+	size_t filled = count < capacity ? count : capacity;
+	if (filled > 0) {
+		memcpy(stats_out, fake_readers.standbys, filled * sizeof(*stats_out));
+	}
+	fake_readers.late_standbys = 0;
+	return count;
+}
+
+size_t downstream_connection_count(struct downstream *downstream)
+{
+	(void)downstream;
+	return fake_readers.connection_count;
+}
+
+size_t slots_list(struct slots *slots, struct slot_stats *stats_out, size_t capacity)
+{
+	(void)slots;
+	size_t filled = fake_readers.slot_count < capacity ? fake_readers.slot_count : capacity;
+	if (filled > 0) {
+		memcpy(stats_out, fake_readers.slots, filled * sizeof(*stats_out));
+	}
+	return fake_readers.slot_count;
+}
