@@ -343,7 +343,7 @@ static bool read_client_cert(struct hba_rule *rule, const char *value, struct er
 	}
 	if (rule->method == HBA_CERT) {
 		return error_set(err, ERROR_INVALID,
-			"clientcert only accepts \"verify-full\" when using \"cert\" "
+			"clientcert can only be set to \"verify-full\" when using \"cert\" "
 			"authentication");
 	}
 	rule->client_cert = HBA_CLIENT_CERT_VERIFY_CA;

@@ -6,7 +6,7 @@
 
 #include "downstream/client_auth.h"
 
-#include "../protocol/scram_client.h"
+#include "support/scram_client.h"
 
 struct auth_peer {
 	struct client_auth *auth;

@@ -1,7 +1,7 @@
 /* The exchange against RFC 7677's example and a client of its own, then everything malformed. */
 #include "protocol/scram.h"
 
-#include "scram_client.h"
+#include "support/scram_client.h"
 
 /* clang-format off */
 #include <stdarg.h>
@@ -176,84 +176,82 @@ static void test_scram__plus_refuses_another_certificate(void **state)
 	"The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel "  \
 	"binding data."
 
+static const struct {
+	bool tls;
+	bool plus;
+	const char *message;
+	const char *sqlstate;
+	const char *text;
+	const char *detail;
+} malformed_first[] = {
+	{false, false, "", "08P01", "malformed SCRAM message", "The message is empty."},
+	{false, false, "x,,n=,r=a", "08P01", "malformed SCRAM message",
+		"Unexpected channel-binding flag \"'x'\"."},
+	{false, false, "\x01,,n=,r=a", "08P01", "malformed SCRAM message",
+		"Unexpected channel-binding flag \"0x01\"."},
+	{false, false, "n", "08P01", "malformed SCRAM message",
+		"Comma expected, but found character \"0x00\"."},
+	{false, false, "nn", "08P01", "malformed SCRAM message",
+		"Comma expected, but found character \"'n'\"."},
+	{false, false, "y\xff", "08P01", "malformed SCRAM message",
+		"Comma expected, but found character \"0xff\"."},
+	{false, false, "n,a=root,n=,r=a", "0A000",
+		"client uses authorization identity, but it is not supported", ""},
+	{false, false, "n,b,n=,r=a", "08P01", "malformed SCRAM message",
+		"Unexpected attribute \"'b'\" in client-first-message."},
+	{false, false, "n,", "08P01", "malformed SCRAM message",
+		"Unexpected attribute \"0x00\" in client-first-message."},
+	{false, false, "n,,m=x,n=,r=a", "0A000", "client requires an unsupported SCRAM extension",
+		""},
+	{false, false, "n,,", "08P01", "malformed SCRAM message",
+		"Expected attribute \"n\" but found \"0x00\"."},
+	{false, false, "n,,r=a", "08P01", "malformed SCRAM message",
+		"Expected attribute \"n\" but found \"'r'\"."},
+	{false, false, "n,,n", "08P01", "malformed SCRAM message",
+		"Expected character \"=\" for attribute \"n\"."},
+	{false, false, "n,,n=", "08P01", "malformed SCRAM message",
+		"Expected attribute \"r\" but found \"0x00\"."},
+	{false, false, "n,,n=,r", "08P01", "malformed SCRAM message",
+		"Expected character \"=\" for attribute \"r\"."},
+	{false, false, "n,,n=,r=a\tb", "08P01", "non-printable characters in SCRAM nonce", ""},
+	{false, false, "n,,n=,r=a\x80", "08P01", "non-printable characters in SCRAM nonce", ""},
+	{false, false, "n,,n=,r=a,1=b", "08P01", "malformed SCRAM message",
+		"Attribute expected, but found invalid character \"'1'\"."},
+	{false, false, "n,,n=,r=a,bc", "08P01", "malformed SCRAM message",
+		"Expected character \"=\" for attribute \"b\"."},
+	{false, false, "p=tls-server-end-point,,n=,r=a", "08P01", "malformed SCRAM message",
+		"The client selected SCRAM-SHA-256 without channel binding, but the SCRAM "
+		"message includes channel binding data."},
+	{true, true, "n,,n=,r=a", "08P01", "malformed SCRAM message", NO_BINDING_DATA},
+	{true, true, "y,,n=,r=a", "08P01", "malformed SCRAM message", NO_BINDING_DATA},
+	{true, false, "y,,n=,r=a", "28000", "SCRAM channel binding negotiation error",
+		"The client supports SCRAM channel binding but thinks the server does "
+		"not.  However, this server does support channel binding."},
+	{true, true, "p=tls-unique,,n=,r=a", "08P01",
+		"unsupported SCRAM channel-binding type \"tls-unique\"", ""},
+	{true, true, "p=tls-\x1b[31m-and-far-more-than-thirty-characters,,n=,r=a", "08P01",
+		"unsupported SCRAM channel-binding type "
+		"\"tls-?[31m-and-far-more-than-th\"",
+		""},
+	{true, true, "p,,n=,r=a", "08P01", "malformed SCRAM message",
+		"Expected character \"=\" for attribute \"p\"."},
+};
+
 static void test_scram__refuses_malformed_first_messages(void **state)
 {
-	static const struct {
-		bool tls;
-		bool plus;
-		const char *message;
-		const char *sqlstate;
-		const char *text;
-		const char *detail;
-	} cases[] = {
-		{false, false, "", "08P01", "malformed SCRAM message", "The message is empty."},
-		{false, false, "x,,n=,r=a", "08P01", "malformed SCRAM message",
-			"Unexpected channel-binding flag \"'x'\"."},
-		{false, false, "\x01,,n=,r=a", "08P01", "malformed SCRAM message",
-			"Unexpected channel-binding flag \"0x01\"."},
-		{false, false, "n", "08P01", "malformed SCRAM message",
-			"Comma expected, but found character \"0x00\"."},
-		{false, false, "nn", "08P01", "malformed SCRAM message",
-			"Comma expected, but found character \"'n'\"."},
-		{false, false, "y\xff", "08P01", "malformed SCRAM message",
-			"Comma expected, but found character \"0xff\"."},
-		{false, false, "n,a=root,n=,r=a", "0A000",
-			"client uses authorization identity, but it is not supported", ""},
-		{false, false, "n,b,n=,r=a", "08P01", "malformed SCRAM message",
-			"Unexpected attribute \"'b'\" in client-first-message."},
-		{false, false, "n,", "08P01", "malformed SCRAM message",
-			"Unexpected attribute \"0x00\" in client-first-message."},
-		{false, false, "n,,m=x,n=,r=a", "0A000",
-			"client requires an unsupported SCRAM extension", ""},
-		{false, false, "n,,", "08P01", "malformed SCRAM message",
-			"Expected attribute \"n\" but found \"0x00\"."},
-		{false, false, "n,,r=a", "08P01", "malformed SCRAM message",
-			"Expected attribute \"n\" but found \"'r'\"."},
-		{false, false, "n,,n", "08P01", "malformed SCRAM message",
-			"Expected character \"=\" for attribute \"n\"."},
-		{false, false, "n,,n=", "08P01", "malformed SCRAM message",
-			"Expected attribute \"r\" but found \"0x00\"."},
-		{false, false, "n,,n=,r", "08P01", "malformed SCRAM message",
-			"Expected character \"=\" for attribute \"r\"."},
-		{false, false, "n,,n=,r=a\tb", "08P01", "non-printable characters in SCRAM nonce",
-			""},
-		{false, false, "n,,n=,r=a\x80", "08P01", "non-printable characters in SCRAM nonce",
-			""},
-		{false, false, "n,,n=,r=a,1=b", "08P01", "malformed SCRAM message",
-			"Attribute expected, but found invalid character \"'1'\"."},
-		{false, false, "n,,n=,r=a,bc", "08P01", "malformed SCRAM message",
-			"Expected character \"=\" for attribute \"b\"."},
-		{false, false, "p=tls-server-end-point,,n=,r=a", "08P01", "malformed SCRAM message",
-			"The client selected SCRAM-SHA-256 without channel binding, but the SCRAM "
-			"message includes channel binding data."},
-		{true, true, "n,,n=,r=a", "08P01", "malformed SCRAM message", NO_BINDING_DATA},
-		{true, true, "y,,n=,r=a", "08P01", "malformed SCRAM message", NO_BINDING_DATA},
-		{true, false, "y,,n=,r=a", "28000", "SCRAM channel binding negotiation error",
-			"The client supports SCRAM channel binding but thinks the server does not. "
-			" "
-			"However, this server does support channel binding."},
-		{true, true, "p=tls-unique,,n=,r=a", "08P01",
-			"unsupported SCRAM channel-binding type \"tls-unique\"", ""},
-		{true, true, "p=tls-\x1b[31m-and-far-more-than-thirty-characters,,n=,r=a", "08P01",
-			"unsupported SCRAM channel-binding type "
-			"\"tls-?[31m-and-far-more-than-th\"",
-			""},
-		{true, true, "p,,n=,r=a", "08P01", "malformed SCRAM message",
-			"Expected character \"=\" for attribute \"p\"."},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct scram *scram = new_exchange("secret", cases[i].tls, cases[i].plus);
+	for (size_t i = 0; i < sizeof(malformed_first) / sizeof(malformed_first[0]); i++) {
+		struct scram *scram =
+			new_exchange("secret", malformed_first[i].tls, malformed_first[i].plus);
 		struct scram_failure failure;
 
-		if (scram_read_client_first(scram, (const uint8_t *)cases[i].message,
-			    strlen(cases[i].message), &failure)) {
-			fail_msg("\"%s\" was taken", cases[i].message);
+		if (scram_read_client_first(scram, (const uint8_t *)malformed_first[i].message,
+			    strlen(malformed_first[i].message), &failure)) {
+			fail_msg("\"%s\" was taken", malformed_first[i].message);
 		}
-		assert_string_equal(failure.sqlstate, cases[i].sqlstate);
-		assert_string_equal(failure.message, cases[i].text);
-		assert_string_equal(failure.detail, cases[i].detail);
+		assert_string_equal(failure.sqlstate, malformed_first[i].sqlstate);
+		assert_string_equal(failure.message, malformed_first[i].text);
+		assert_string_equal(failure.detail, malformed_first[i].detail);
 		scram_free(&scram);
 	}
 }

@@ -1,4 +1,4 @@
-#include "scram_client.h"
+#include "support/scram_client.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
