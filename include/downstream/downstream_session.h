@@ -1,0 +1,87 @@
+/*
+ * downstream_session: one client from its first byte to its last, on one loop.
+ *
+ * A state machine: PROXY header, startup, authentication, then commands until one of them streams.
+ * Whatever goes wrong ends or costs this client alone. Bounded: it holds no WAL, at most about 10
+ * kB of input, and WAL_SENDER_HIGH_WATER of references waiting in its connection. Source: PROTOCOL
+ * facts as in src/backend/tcop/backend_startup.c, src/backend/tcop/postgres.c and
+ * src/backend/replication/walsender.c of PostgreSQL 13 to 18.
+ */
+#ifndef DOWNSTREAM_DOWNSTREAM_SESSION_H
+#define DOWNSTREAM_DOWNSTREAM_SESSION_H
+
+#include "base/error.h"
+#include "downstream/connection_registry.h"
+#include "downstream/downstream.h"
+#include "downstream/live_limits.h"
+#include "downstream/standby_progress.h"
+#include "downstream/turns.h"
+#include "net/loop.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct downstream_session;
+
+/* What all sessions of all loops share. */
+struct downstream_shared {
+	const char *relay_name;
+	bool forward_flushed;
+	struct cluster *cluster;
+	struct wal_store *store;
+	struct slots *slots;
+	const struct passthrough *passthrough;
+	struct connection_registry *registry;
+	struct live_limits *limits;
+	uint8_t mock_key[32];
+	atomic_bool is_stopping;
+	atomic_uint drop_waiters;             /* sessions that wait for a slot to become free */
+	void (*on_slot_freed)(void *context); /* any thread; only while there are drop_waiters */
+	void *context;
+};
+
+/* What the sessions of one loop share. */
+struct session_host {
+	struct downstream_shared *shared;
+	struct loop *loop;
+	struct turns *turns;
+	/* Held while a session changes text that downstream_session_read_stats() reads, and while a
+	 * reader walks the loop's sessions. */
+	pthread_mutex_t stats_lock;
+	/* The session of this seat is about to be freed: forget it. On the loop. */
+	void (*on_released)(void *context, void *seat);
+	void *context;
+};
+
+struct session_arrival {
+	int fd;
+	struct sockaddr_storage peer;
+	bool has_peer;
+	bool expects_proxy_header;
+	uint32_t pid; /* in the registry; the session gives it back */
+	enum admission admission;
+};
+
+/* Takes fd and pid over, also when it fails (NULL). seat: the host's own name for the session;
+ * on_released will be called with it once, never from inside this call. */
+struct downstream_session *downstream_session_new(
+	struct session_host *host, const struct session_arrival *arrival, void *seat) MUST_CHECK;
+
+/* The relay stops; is_stopping is set already. Streams have until at_us (the loop's clock) to be
+ * confirmed, everybody else is told and closed. */
+void downstream_session_stop(struct downstream_session *session, int64_t at_us);
+/* A slot was given free somewhere. */
+void downstream_session_on_slot_freed(struct downstream_session *session);
+
+/* Any thread that holds the host's stats_lock. false: not a replication session past its
+ * authentication. */
+bool downstream_session_read_stats(
+	struct downstream_session *session, struct standby_stats *stats_out);
+/* Any thread. */
+const struct standby_progress *downstream_session_progress(
+	const struct downstream_session *session);
+
+#endif

@@ -1,0 +1,307 @@
+/*
+ * downstream: hands connections to the sender loops, and adds up what their sessions know.
+ *
+ * It owns the loops and what all sessions share. The only thing that two loops' sessions ever wait
+ * for is a slot that another of them uses.
+ */
+#include "downstream/downstream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "downstream/downstream_session.h"
+#include "downstream/sender_loop.h"
+
+#define SENDER_THREADS_MAX 256u
+
+struct downstream {
+	struct downstream_shared shared;
+	char *relay_name;
+	struct passthrough passthrough;
+	struct sender_loop **senders;
+	unsigned sender_count;
+	atomic_uint senders_running; /* not yet stopped */
+	struct loop *stop_loop;
+	loop_call *stopped;
+	void *stopped_context;
+};
+
+const char *standby_state_name(enum standby_state state)
+{
+	static const char *const names[] = {
+		[STANDBY_STARTUP] = "startup",
+		[STANDBY_BACKUP] = "backup",
+		[STANDBY_CATCHUP] = "catchup",
+		[STANDBY_STREAMING] = "streaming",
+		[STANDBY_STOPPING] = "stopping",
+	};
+	assert((size_t)state < sizeof(names) / sizeof(names[0]));
+	return names[state];
+}
+
+/* --- beginning and end -------------------------------------------------------------------------
+ */
+
+static void on_sender_stopped(void *context)
+{
+	struct downstream *downstream = context;
+	if (atomic_fetch_sub(&downstream->senders_running, 1) == 1) {
+		loop_post(downstream->stop_loop, downstream->stopped, downstream->stopped_context);
+	}
+}
+
+static void on_slot_freed(void *context)
+{
+	struct downstream *downstream = context;
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		sender_loop_tell_slot_freed(downstream->senders[i]);
+	}
+}
+
+static unsigned count_cores(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	return cores > 0 ? (unsigned)cores : 1;
+}
+
+static bool add_senders(struct downstream *downstream, unsigned count, struct error *err)
+{
+	bool forward_flushed = downstream->shared.forward_flushed;
+	struct sender_loop_options options = {
+		.shared = &downstream->shared,
+		.store_events = (forward_flushed ? WAL_STORE_FLUSHED : 0) | WAL_STORE_RECEIVED |
+				WAL_STORE_PRUNED,
+		.on_stopped = on_sender_stopped,
+		.context = downstream,
+	};
+	downstream->senders = memory_new(count * sizeof(struct sender_loop *));
+	for (unsigned i = 0; i < count; i++) {
+		options.number = i;
+		struct sender_loop *sender = sender_loop_new(&options, err);
+		if (sender == NULL) {
+			return false;
+		}
+		downstream->senders[downstream->sender_count++] = sender;
+	}
+	return true;
+}
+
+static bool make_mock_key(struct downstream_shared *shared, struct error *err)
+{
+	if (getrandom(shared->mock_key, sizeof(shared->mock_key), 0) !=
+		(ssize_t)sizeof(shared->mock_key)) {
+		return error_set_errno(err, "could not get random bytes");
+	}
+	return true;
+}
+
+struct downstream *downstream_new(const struct downstream_options *options, struct error *err)
+{
+	struct downstream *downstream = memory_new(sizeof(*downstream));
+	struct downstream_shared *shared = &downstream->shared;
+	unsigned threads = options->sender_threads == 0 ? count_cores() : options->sender_threads;
+	downstream->relay_name = memory_copy_text(options->relay_name);
+	downstream->passthrough = *options->passthrough;
+	shared->relay_name = downstream->relay_name;
+	shared->forward_flushed = options->forward_flushed;
+	shared->cluster = options->cluster;
+	shared->store = options->store;
+	shared->slots = options->slots;
+	shared->passthrough = &downstream->passthrough;
+	shared->registry = connection_registry_new();
+	shared->on_slot_freed = on_slot_freed;
+	shared->context = downstream;
+	shared->limits = live_limits_new(&options->limits, err);
+	if (shared->limits == NULL || !make_mock_key(shared, err) ||
+		!add_senders(downstream,
+			threads < SENDER_THREADS_MAX ? threads : SENDER_THREADS_MAX, err)) {
+		downstream_free(&downstream);
+		return NULL;
+	}
+	return downstream;
+}
+
+void downstream_free(struct downstream **downstream)
+{
+	struct downstream *gone = *downstream;
+	if (gone == NULL) {
+		return;
+	}
+	*downstream = NULL;
+	for (unsigned i = 0; i < gone->sender_count; i++) {
+		sender_loop_free(&gone->senders[i]);
+	}
+	live_limits_free(&gone->shared.limits);
+	connection_registry_free(&gone->shared.registry);
+	free(gone->senders);
+	free(gone->relay_name);
+	free(gone);
+}
+
+bool downstream_start(struct downstream *downstream, struct error *err)
+{
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		if (!sender_loop_start(downstream->senders[i], err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+void downstream_stop(struct downstream *downstream, int64_t timeout_us, struct loop *loop,
+	loop_call *stopped, void *context)
+{
+	assert(!atomic_load(&downstream->shared.is_stopping));
+	downstream->stop_loop = loop;
+	downstream->stopped = stopped;
+	downstream->stopped_context = context;
+	atomic_store(&downstream->senders_running, downstream->sender_count);
+	atomic_store(&downstream->shared.is_stopping, true);
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		sender_loop_stop(downstream->senders[i], timeout_us);
+	}
+}
+
+/* --- connections -------------------------------------------------------------------------------
+ */
+
+static struct sender_loop *least_loaded(struct downstream *downstream)
+{
+	struct sender_loop *best = downstream->senders[0];
+	for (unsigned i = 1; i < downstream->sender_count; i++) {
+		if (sender_loop_load(downstream->senders[i]) < sender_loop_load(best)) {
+			best = downstream->senders[i];
+		}
+	}
+	return best;
+}
+
+void downstream_accept(
+	struct downstream *downstream, int fd, const struct sockaddr *peer, size_t peer_length)
+{
+	struct session_arrival arrival = {.fd = fd};
+	struct downstream_limits limits;
+	live_limits_take(downstream->shared.limits, &limits);
+	const struct connection_limits connection_limits = {
+		.connections = limits.max_connections,
+		.per_address = limits.max_connections_per_address,
+	};
+	live_limits_release(&limits);
+	arrival.has_peer = peer != NULL && peer_length > 0;
+	if (arrival.has_peer) {
+		assert(peer_length <= sizeof(arrival.peer));
+		memcpy(&arrival.peer, peer, peer_length);
+		arrival.expects_proxy_header =
+			live_limits_expects_proxy_header(downstream->shared.limits, peer);
+	}
+	/* Whose connection a load balancer passes on is told by its header. */
+	arrival.pid = connection_registry_add(downstream->shared.registry, &connection_limits,
+		arrival.expects_proxy_header ? NULL : peer, &arrival.admission);
+	if (arrival.pid == 0 || atomic_load(&downstream->shared.is_stopping)) {
+		if (arrival.pid != 0) {
+			connection_registry_remove(downstream->shared.registry, arrival.pid);
+		}
+		close(fd);
+		return;
+	}
+	sender_loop_accept(least_loaded(downstream), &arrival);
+}
+
+void downstream_set_limits(struct downstream *downstream, const struct downstream_limits *limits)
+{
+	struct error err = {0};
+	if (!live_limits_set(downstream->shared.limits, limits, &err)) {
+		log_error(LOG_LEVEL_ERROR, "downstream", &err);
+	}
+}
+
+size_t downstream_connection_count(struct downstream *downstream)
+{
+	return connection_registry_count(downstream->shared.registry);
+}
+
+/* --- what the sessions know --------------------------------------------------------------------
+ */
+
+struct replayed {
+	tli_t tli;
+	lsn_t lowest;
+};
+
+static void visit_replayed(void *context, struct downstream_session *session)
+{
+	struct replayed *replayed = context;
+	lsn_t lsn = standby_progress_replayed(downstream_session_progress(session), replayed->tli);
+	if (lsn != LSN_INVALID && (replayed->lowest == LSN_INVALID || lsn < replayed->lowest)) {
+		replayed->lowest = lsn;
+	}
+}
+
+static void visit_all(struct downstream *downstream, sender_loop_visit *visit, void *context)
+{
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		sender_loop_each(downstream->senders[i], visit, context);
+	}
+}
+
+lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli)
+{
+	struct replayed replayed = {.tli = tli, .lowest = LSN_INVALID};
+	visit_all(downstream, visit_replayed, &replayed);
+	return replayed.lowest;
+}
+
+struct oldest {
+	uint64_t xmin;
+	uint64_t catalog_xmin;
+};
+
+static void visit_oldest(void *context, struct downstream_session *session)
+{
+	struct oldest *oldest = context;
+	const struct standby_progress *progress = downstream_session_progress(session);
+	oldest->xmin = feedback_older(oldest->xmin, progress_get(progress->xmin));
+	oldest->catalog_xmin =
+		feedback_older(oldest->catalog_xmin, progress_get(progress->catalog_xmin));
+}
+
+void downstream_oldest_xmin(
+	struct downstream *downstream, uint64_t *xmin_out, uint64_t *catalog_xmin_out)
+{
+	struct oldest oldest = {0};
+	visit_all(downstream, visit_oldest, &oldest);
+	*xmin_out = oldest.xmin;
+	*catalog_xmin_out = oldest.catalog_xmin;
+}
+
+struct listing {
+	struct standby_stats *stats;
+	size_t capacity;
+	size_t count;
+};
+
+static void visit_listing(void *context, struct downstream_session *session)
+{
+	struct listing *listing = context;
+	struct standby_stats stats;
+	if (!downstream_session_read_stats(session, &stats)) {
+		return;
+	}
+	if (listing->count < listing->capacity) {
+		listing->stats[listing->count] = stats;
+	}
+	listing->count++;
+}
+
+size_t downstream_list(
+	struct downstream *downstream, struct standby_stats *stats_out, size_t capacity)
+{
+	struct listing listing = {.stats = stats_out, .capacity = capacity};
+	visit_all(downstream, visit_listing, &listing);
+	return listing.count;
+}

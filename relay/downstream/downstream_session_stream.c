@@ -1,0 +1,239 @@
+/*
+ * downstream_session_stream: START_REPLICATION from the command to its two CommandCompletes.
+ *
+ * The sender streams; this file does what its answers ask for, in PostgreSQL's order: slot and
+ * history are judged before CopyBothResponse, WAL that is gone after it; a stream that ends by
+ * itself waits for the client's CopyDone before its result is told.
+ */
+#include <ctype.h>
+#include <event2/buffer.h>
+
+#include "base/log.h"
+#include "downstream/downstream_session_state.h"
+#include "spool/wal_store.h"
+
+static void on_turn(void *context);
+
+/* --- the beginning -----------------------------------------------------------------------------
+ */
+
+static bool open_sender(
+	struct downstream_session *session, const struct repl_command *command, struct error *err)
+{
+	const struct downstream_shared *shared = session->host->shared;
+	const struct wal_sender_options options = {
+		.loop = session->host->loop,
+		.connection = session->connection,
+		.turns = session->host->turns,
+		.on_turn = on_turn,
+		.context = session,
+		.deadlines = &session->deadlines,
+		.deadline_reason = SESSION_DEADLINE_STREAM,
+		.timeout_us = session->wal_sender_timeout_us,
+		.store = shared->store,
+		.slots = shared->slots,
+		.slot = session->slot,
+		.tli = command->tli != 0 ? command->tli : wal_store_received(shared->store).tli,
+		.start_lsn = command->start_lsn,
+		.flushed_only = shared->forward_flushed,
+		.progress = &session->progress,
+	};
+	session->sender = wal_sender_new(&options, err);
+	return session->sender != NULL;
+}
+
+/* The stream's result: what comes after its timeline, when that is no longer the current one. */
+static void finish_stream(struct downstream_session *session)
+{
+	struct wire_writer writer;
+	lsn_t switch_lsn = LSN_INVALID;
+	tli_t next_tli = 0;
+	wal_sender_timeline_end(session->sender, &switch_lsn, &next_tli);
+	wal_sender_free(&session->sender);
+	session_release_slot(session);
+	standby_progress_end_stream(&session->progress);
+	wire_writer_init(&writer);
+	replication_write_stream_end(
+		&writer, next_tli, switch_lsn, session_server_version(session));
+	session_finish_command(session, &writer);
+}
+
+static void log_begin(const struct downstream_session *session, const struct repl_command *command)
+{
+	log_info(session->scope, "starts streaming at " LSN_FORMAT " on timeline %u%s%s%s",
+		LSN_ARGS(command->start_lsn), progress_get(session->progress.tli),
+		session->slot[0] != '\0' ? " from slot \"" : "", session->slot,
+		session->slot[0] != '\0' ? "\"" : "");
+}
+
+static void log_end(const struct downstream_session *session, const char *reason)
+{
+	log_info(session->scope, "stops streaming at " LSN_FORMAT ": %s",
+		LSN_ARGS(wal_sender_sent_lsn(session->sender)), reason);
+}
+
+void session_start_stream(struct downstream_session *session, const struct repl_command *command)
+{
+	struct error err = {0};
+	if (command->slot[0] != '\0' && !session_acquire_slot(session, command->slot, &err)) {
+		session_fail_command(session, &err);
+		return;
+	}
+	if (!open_sender(session, command, &err)) {
+		session_release_slot(session);
+		session_fail_command(session, &err);
+		return;
+	}
+	if (wal_sender_is_over(session->sender)) {
+		finish_stream(session);
+		return;
+	}
+	session_enter(session, SESSION_STREAMING);
+	wal_sender_start(session->sender);
+	log_begin(session, command);
+}
+
+/* --- what the sender asks for ------------------------------------------------------------------
+ */
+
+/* COPY is over in both directions at once; the client's late messages are swallowed. */
+static void fail_stream(struct downstream_session *session, const struct error *err)
+{
+	if (session->state == SESSION_STOPPING) {
+		session_fatal(session, err);
+		return;
+	}
+	log_end(session, err->message);
+	wal_sender_free(&session->sender);
+	session_release_slot(session);
+	standby_progress_end_stream(&session->progress);
+	session_fail_command(session, err);
+}
+
+/* As WalSndDone: no CopyDone and no ReadyForQuery, so that the client knows it is a shutdown. */
+static void say_goodbye(struct downstream_session *session)
+{
+	struct wire_writer writer;
+	wire_writer_init(&writer);
+	pg_write_command_complete(&writer, "COPY 0");
+	session_send(session, &writer);
+	session_end(session, "the relay stops; everything up to " LSN_FORMAT " is confirmed",
+		LSN_ARGS(wal_sender_sent_lsn(session->sender)));
+}
+
+static void on_stream_ended(struct downstream_session *session, bool by_client)
+{
+	if (session->state == SESSION_STOPPING) {
+		session_end(session, "the relay stops");
+		return;
+	}
+	log_end(session, by_client ? "ended by the client" : "end of the timeline");
+	if (by_client) {
+		finish_stream(session);
+	} else {
+		session_enter(session, SESSION_STREAM_ENDED);
+	}
+}
+
+/* True when the session goes on. */
+static bool do_step(
+	struct downstream_session *session, enum wal_sender_step step, const struct error *err)
+{
+	switch (step) {
+	case WAL_SENDER_GOES_ON: break;
+	case WAL_SENDER_TIMELINE_ENDED: on_stream_ended(session, false); break;
+	case WAL_SENDER_CLIENT_ENDED: on_stream_ended(session, true); break;
+	case WAL_SENDER_CONFIRMED: say_goodbye(session); break;
+	case WAL_SENDER_FAILED: fail_stream(session, err); break;
+	case WAL_SENDER_DROPPED: session_end(session, "%s", err->message); break;
+	}
+	if (session_is_ended(session)) {
+		return false;
+	}
+	session_note_wire(session);
+	return true;
+}
+
+static void on_turn(void *context)
+{
+	struct downstream_session *session = context;
+	struct error err = {0};
+	do_step(session, wal_sender_turn(session->sender, &err), &err);
+}
+
+void session_on_stream_deadline(struct downstream_session *session)
+{
+	struct error err = {0};
+	do_step(session, wal_sender_on_deadline(session->sender, &err), &err);
+}
+
+void session_stop_stream(struct downstream_session *session)
+{
+	session_enter(session, SESSION_STOPPING);
+	wal_sender_stop(session->sender);
+}
+
+/* --- what the client says ----------------------------------------------------------------------
+ */
+
+static void refuse_message(struct downstream_session *session, char type)
+{
+	session_fatal_text(session, "08P01", "invalid standby message type \"%c\"",
+		isprint((unsigned char)type) ? type : '?');
+}
+
+/* Only these may come during COPY; a wrong one is told before its length is looked at. */
+static bool next_copy_message(struct downstream_session *session, struct pg_message *message_out)
+{
+	char type;
+	if (evbuffer_copyout(session->input, &type, 1) != 1) {
+		return false;
+	}
+	if (type != 'd' && type != 'c' && type != 'X') {
+		refuse_message(session, type);
+		return false;
+	}
+	if (!session_next_message(session, WAL_SENDER_MESSAGE_MAX, message_out)) {
+		return false;
+	}
+	if (type == 'X') {
+		session_end(session, "terminated by the client");
+		return false;
+	}
+	return true;
+}
+
+bool session_take_stream(struct downstream_session *session)
+{
+	struct pg_message message;
+	struct error err = {0};
+	if (!next_copy_message(session, &message)) {
+		return false;
+	}
+	enum wal_sender_step step = message.type == 'c'
+					    ? wal_sender_on_copy_done(session->sender)
+					    : wal_sender_on_copy_data(session->sender, message.body,
+						      message.body_length, &err);
+	do_step(session, step, &err);
+	session_drain(session, message.consumed);
+	return true;
+}
+
+bool session_take_stream_end(struct downstream_session *session)
+{
+	struct pg_message message;
+	struct error err = {0};
+	if (!next_copy_message(session, &message)) {
+		return false;
+	}
+	if (message.type == 'c') {
+		finish_stream(session);
+	} else {
+		do_step(session,
+			wal_sender_on_copy_data(
+				session->sender, message.body, message.body_length, &err),
+			&err);
+	}
+	session_drain(session, message.consumed);
+	return true;
+}

@@ -1,0 +1,176 @@
+/*
+ * sender_loop: the loop, its turns and the list of its sessions. The list changes on the loop's
+ * thread alone, under the lock that readers of statistics hold while they walk it.
+ */
+#include "downstream/sender_loop.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/memory.h"
+
+struct member {
+	LIST_ENTRY(member) link;
+	struct downstream_session *session;
+};
+
+LIST_HEAD(members, member);
+
+struct sender_loop {
+	struct sender_loop_options options;
+	struct session_host host;
+	struct members members;
+	atomic_uint load;
+	bool is_stopping; /* what follows is touched on the loop alone */
+	bool is_stopped_told;
+	int64_t stop_timeout_us;
+};
+
+struct posted_arrival {
+	struct sender_loop *sender;
+	struct session_arrival arrival;
+};
+
+static void tell_if_stopped(struct sender_loop *sender)
+{
+	if (sender->is_stopping && !sender->is_stopped_told && LIST_EMPTY(&sender->members)) {
+		sender->is_stopped_told = true;
+		sender->options.on_stopped(sender->options.context);
+	}
+}
+
+static void on_released(void *context, void *seat)
+{
+	struct sender_loop *sender = context;
+	struct member *member = seat;
+	pthread_mutex_lock(&sender->host.stats_lock);
+	LIST_REMOVE(member, link);
+	pthread_mutex_unlock(&sender->host.stats_lock);
+	free(member);
+	atomic_fetch_sub(&sender->load, 1);
+	tell_if_stopped(sender);
+}
+
+static void take_arrival(void *context)
+{
+	struct posted_arrival *posted = context;
+	struct sender_loop *sender = posted->sender;
+	struct member *member = memory_new(sizeof(*member));
+	member->session = downstream_session_new(&sender->host, &posted->arrival, member);
+	free(posted);
+	if (member->session == NULL) {
+		free(member);
+		atomic_fetch_sub(&sender->load, 1);
+		return;
+	}
+	pthread_mutex_lock(&sender->host.stats_lock);
+	LIST_INSERT_HEAD(&sender->members, member, link);
+	pthread_mutex_unlock(&sender->host.stats_lock);
+	if (sender->is_stopping) {
+		downstream_session_stop(member->session, loop_now_us(sender->host.loop));
+	}
+}
+
+void sender_loop_accept(struct sender_loop *sender, const struct session_arrival *arrival)
+{
+	struct posted_arrival *posted = memory_new(sizeof(*posted));
+	posted->sender = sender;
+	posted->arrival = *arrival;
+	atomic_fetch_add(&sender->load, 1);
+	loop_post(sender->host.loop, take_arrival, posted);
+}
+
+unsigned sender_loop_load(const struct sender_loop *sender)
+{
+	return atomic_load(&sender->load);
+}
+
+static void stop_sessions(void *context)
+{
+	struct sender_loop *sender = context;
+	struct member *member;
+	int64_t at_us = loop_now_us(sender->host.loop) + sender->stop_timeout_us;
+	sender->is_stopping = true;
+	LIST_FOREACH (member, &sender->members, link) {
+		downstream_session_stop(member->session, at_us);
+	}
+	tell_if_stopped(sender);
+}
+
+void sender_loop_stop(struct sender_loop *sender, int64_t timeout_us)
+{
+	sender->stop_timeout_us = timeout_us;
+	loop_post(sender->host.loop, stop_sessions, sender);
+}
+
+static void tell_sessions(void *context)
+{
+	struct sender_loop *sender = context;
+	struct member *member;
+	LIST_FOREACH (member, &sender->members, link) {
+		downstream_session_on_slot_freed(member->session);
+	}
+}
+
+void sender_loop_tell_slot_freed(struct sender_loop *sender)
+{
+	loop_post(sender->host.loop, tell_sessions, sender);
+}
+
+void sender_loop_each(struct sender_loop *sender, sender_loop_visit *visit, void *context)
+{
+	struct member *member;
+	pthread_mutex_lock(&sender->host.stats_lock);
+	LIST_FOREACH (member, &sender->members, link) {
+		visit(context, member->session);
+	}
+	pthread_mutex_unlock(&sender->host.stats_lock);
+}
+
+struct sender_loop *sender_loop_new(const struct sender_loop_options *options, struct error *err)
+{
+	char name[16];
+	struct sender_loop *sender = memory_new(sizeof(*sender));
+	sender->options = *options;
+	LIST_INIT(&sender->members);
+	pthread_mutex_init(&sender->host.stats_lock, NULL);
+	sender->host.shared = options->shared;
+	sender->host.on_released = on_released;
+	sender->host.context = sender;
+	snprintf(name, sizeof(name), "sender %u", options->number);
+	sender->host.loop = loop_new(name, err);
+	if (sender->host.loop != NULL) {
+		sender->host.turns = turns_new(
+			sender->host.loop, options->shared->store, options->store_events, err);
+	}
+	if (sender->host.turns == NULL) {
+		sender_loop_free(&sender);
+		return NULL;
+	}
+	return sender;
+}
+
+void sender_loop_free(struct sender_loop **sender)
+{
+	struct sender_loop *gone = *sender;
+	if (gone == NULL) {
+		return;
+	}
+	*sender = NULL;
+	if (gone->host.loop != NULL) {
+		loop_stop(gone->host.loop);
+		loop_join(gone->host.loop);
+	}
+	assert(LIST_EMPTY(&gone->members));
+	turns_free(&gone->host.turns);
+	loop_free(&gone->host.loop);
+	pthread_mutex_destroy(&gone->host.stats_lock);
+	free(gone);
+}
+
+bool sender_loop_start(struct sender_loop *sender, struct error *err)
+{
+	return loop_start(sender->host.loop, err);
+}

@@ -1,0 +1,254 @@
+/*
+ * session_settings: startup parameters in, ParameterStatus out. Nothing here is believed: the names
+ * are bounded, the values that are echoed are cut to what fits.
+ */
+#include "downstream/session_settings.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define OPTION_NAME_SIZE  128
+#define OPTION_VALUE_SIZE 512
+
+/* Settings with context "user" that clients are seen to send, and those that drivers set. */
+static const char *const known_settings[] = {"application_name", "array_nulls",
+	"backend_flush_after", "bytea_output", "check_function_bodies",
+	"client_connection_check_interval", "client_encoding", "client_min_messages",
+	"commit_delay", "compute_query_id", "constraint_exclusion", "cpu_index_tuple_cost",
+	"cpu_operator_cost", "cpu_tuple_cost", "cursor_tuple_fraction", "datestyle",
+	"deadlock_timeout", "debug_print_plan", "default_statistics_target", "default_tablespace",
+	"default_table_access_method", "default_toast_compression",
+	"default_transaction_deferrable", "default_transaction_isolation",
+	"default_transaction_read_only", "default_with_oids", "dynamic_library_path",
+	"effective_cache_size", "effective_io_concurrency", "enable_hashjoin", "enable_indexscan",
+	"enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort",
+	"escape_string_warning", "exit_on_error", "extra_float_digits", "from_collapse_limit",
+	"geqo", "gin_fuzzy_search_limit", "hash_mem_multiplier",
+	"idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit",
+	"join_collapse_limit", "lc_messages", "lc_monetary", "lc_numeric", "lc_time",
+	"lo_compat_privileges", "local_preload_libraries", "lock_timeout", "log_disconnections",
+	"log_connections", "log_duration", "log_error_verbosity", "log_lock_waits",
+	"log_min_duration_statement", "log_min_error_statement", "log_min_messages",
+	"log_replication_commands", "log_statement", "log_temp_files", "logical_decoding_work_mem",
+	"maintenance_io_concurrency", "maintenance_work_mem", "max_parallel_workers",
+	"max_parallel_workers_per_gather", "max_stack_depth", "password_encryption",
+	"plan_cache_mode", "quote_all_identifiers", "random_page_cost", "role", "row_security",
+	"scram_iterations", "search_path", "seq_page_cost", "session_preload_libraries",
+	"session_replication_role", "standard_conforming_strings", "statement_timeout",
+	"stats_fetch_consistency", "synchronize_seqscans", "synchronous_commit",
+	"tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval",
+	"tcp_user_timeout", "temp_buffers", "temp_tablespaces", "timezone",
+	"timezone_abbreviations", "trace_notify", "trace_sort", "track_activities", "track_counts",
+	"track_functions", "track_io_timing", "track_wal_io_timing", "transaction_deferrable",
+	"transaction_isolation", "transaction_read_only", "transaction_timeout",
+	"transform_null_equals", "vacuum_cost_delay", "wal_compression", "wal_sender_timeout",
+	"wal_skip_threshold", "work_mem", "xmlbinary", "xmloption"};
+
+static bool is_extension_name(const char *name)
+{
+	const char *dot = strchr(name, '.');
+	if (dot == NULL || dot == name || dot[1] == '\0') {
+		return false;
+	}
+	for (const char *at = name; *at != '\0'; at++) {
+		if (!isalnum((unsigned char)*at) && *at != '_' && *at != '.' && *at != '$') {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool setting_is_known(const char *name)
+{
+	for (size_t i = 0; i < sizeof(known_settings) / sizeof(known_settings[0]); i++) {
+		if (strcasecmp(name, known_settings[i]) == 0) {
+			return true;
+		}
+	}
+	return is_extension_name(name);
+}
+
+bool setting_time_parse(const char *text, int64_t *us_out)
+{
+	static const struct {
+		const char *name;
+		double us;
+	} units[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"min", 60e6}, {"h", 3600e6},
+		{"d", 86400e6}, {"", 1e3}};
+	char *end;
+	/* strtod would also take "inf", "nan" and hexadecimal. */
+	const char *digits = text + strspn(text, " \t+");
+	if (!isdigit((unsigned char)*digits) && *digits != '.') {
+		return false;
+	}
+	double number = strtod(digits, &end);
+	size_t blanks = strspn(end, " \t");
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		size_t length = strlen(units[i].name);
+		const char *unit = end + blanks;
+		if (strncmp(unit, units[i].name, length) != 0 ||
+			unit[length + strspn(unit + length, " \t")] != '\0') {
+			continue;
+		}
+		double ms = number * units[i].us / 1e3 + 0.5;
+		if (ms > INT32_MAX) {
+			return false;
+		}
+		*us_out = (int64_t)ms * 1000;
+		return true;
+	}
+	return false;
+}
+
+static void copy_name(char *out, size_t size, const char *value)
+{
+	snprintf(out, size, "%s", value);
+}
+
+bool session_settings_read_identity(const struct startup_packet *packet,
+	struct session_settings *settings_out, struct error *err)
+{
+	struct session_settings settings = {.wal_sender_timeout_us = SETTING_TIMEOUT_UNSET};
+	const char *replication = startup_parameter_find(packet, "replication");
+	const char *user = startup_parameter_find(packet, "user");
+	const char *database = startup_parameter_find(packet, "database");
+	if (replication != NULL && !startup_replication_parse(replication, &settings.replication)) {
+		error_set(err, ERROR_INVALID, "invalid value for parameter \"%s\": \"%.64s\"",
+			"replication", replication);
+		error_sqlstate(err, "22023");
+		return error_hint(
+			err, "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
+	}
+	if (user == NULL || *user == '\0') {
+		error_set(err, ERROR_DENIED, "no PostgreSQL user name specified in startup packet");
+		return error_sqlstate(err, "28000");
+	}
+	copy_name(settings.user, sizeof(settings.user), user);
+	copy_name(settings.database, sizeof(settings.database),
+		database != NULL && *database != '\0' ? database : user);
+	*settings_out = settings;
+	return true;
+}
+
+/* Names in logs and statistics: as PostgreSQL's clean_ascii. */
+static void copy_printable(char *out, size_t size, const char *value)
+{
+	size_t length = 0;
+	for (; value[length] != '\0' && length + 1 < size; length++) {
+		char c = value[length];
+		out[length] = c < 32 || c > 126 ? '?' : c;
+	}
+	out[length] = '\0';
+}
+
+static bool apply(
+	struct session_settings *settings, const char *name, const char *value, struct error *err)
+{
+	if (!setting_is_known(name)) {
+		error_set(err, ERROR_NOT_FOUND, "unrecognized configuration parameter \"%.127s\"",
+			name);
+		return error_sqlstate(err, "42704");
+	}
+	if (strcasecmp(name, "wal_sender_timeout") == 0 &&
+		!setting_time_parse(value, &settings->wal_sender_timeout_us)) {
+		error_set(err, ERROR_INVALID, "invalid value for parameter \"%s\": \"%.127s\"",
+			"wal_sender_timeout", value);
+		error_sqlstate(err, "22023");
+		return error_hint(err, "Valid units for this parameter are \"us\", \"ms\", \"s\", "
+				       "\"min\", \"h\", and \"d\".");
+	}
+	if (strcasecmp(name, "application_name") == 0) {
+		copy_printable(
+			settings->application_name, sizeof(settings->application_name), value);
+	} else if (strcasecmp(name, "client_encoding") == 0) {
+		copy_printable(settings->client_encoding, sizeof(settings->client_encoding), value);
+	} else if (strcasecmp(name, "timezone") == 0) {
+		copy_printable(settings->time_zone, sizeof(settings->time_zone), value);
+	}
+	return true;
+}
+
+static bool apply_options(struct session_settings *settings, const char *options, struct error *err)
+{
+	char name[OPTION_NAME_SIZE];
+	char value[OPTION_VALUE_SIZE];
+	size_t at = 0;
+	enum decode_result result;
+	while ((result = startup_option_next(
+			options, &at, name, sizeof(name), value, sizeof(value))) == DECODE_OK) {
+		if (!apply(settings, name, value, err)) {
+			return false;
+		}
+	}
+	if (result == DECODE_BAD) {
+		error_set(err, ERROR_INVALID, "invalid command-line argument for server process");
+		return error_sqlstate(err, "42601");
+	}
+	return true;
+}
+
+bool session_settings_read_rest(
+	const struct startup_packet *packet, struct session_settings *settings, struct error *err)
+{
+	static const char *const not_settings[] = {"user", "database", "replication", "options"};
+	const char *options = startup_parameter_find(packet, "options");
+	const char *name;
+	const char *value;
+	size_t at = 0;
+	/* Parameters of their own win over the same in "options", as in PostgreSQL. */
+	if (options != NULL && !apply_options(settings, options, err)) {
+		return false;
+	}
+	while (startup_parameter_next(packet, &at, &name, &value)) {
+		bool is_setting = strncmp(name, "_pq_.", 5) != 0;
+		for (size_t i = 0; i < sizeof(not_settings) / sizeof(not_settings[0]); i++) {
+			is_setting = is_setting && strcmp(name, not_settings[i]) != 0;
+		}
+		if (is_setting && !apply(settings, name, value, err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static const char *or_else(const char *value, const char *otherwise)
+{
+	return value[0] != '\0' ? value : otherwise;
+}
+
+void session_settings_write_parameters(const struct session_settings *settings,
+	const struct cluster_parameters *cluster, struct wire_writer *writer)
+{
+	const char *in_recovery = or_else(cluster->in_hot_standby, "off");
+	const char *read_only = or_else(cluster->default_transaction_read_only, "off");
+	const char *time_zone = or_else(settings->time_zone, cluster->time_zone);
+	const struct {
+		const char *name;
+		const char *value;
+		int since_version;
+	} parameters[] = {
+		{"application_name", settings->application_name, 0},
+		{"client_encoding", or_else(settings->client_encoding, "SQL_ASCII"), 0},
+		{"DateStyle", "ISO, MDY", 0},
+		{"default_transaction_read_only", read_only, 140000},
+		{"in_hot_standby", in_recovery, 140000},
+		{"integer_datetimes", or_else(cluster->integer_datetimes, "on"), 0},
+		{"IntervalStyle", "postgres", 0},
+		{"is_superuser", "off", 0},
+		{"scram_iterations", "4096", 160000},
+		{"search_path", "\"$user\", public", 180000},
+		{"server_encoding", or_else(cluster->server_encoding, "SQL_ASCII"), 0},
+		{"server_version", cluster->server_version, 0},
+		{"session_authorization", settings->user, 0},
+		{"standard_conforming_strings", "on", 0},
+		{"TimeZone", time_zone, 0},
+	};
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+		if (cluster->server_version_num >= parameters[i].since_version) {
+			pg_write_parameter_status(writer, parameters[i].name, parameters[i].value);
+		}
+	}
+}
