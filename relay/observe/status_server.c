@@ -41,6 +41,11 @@ struct status_server {
 	int64_t logged_at_us; /* 0: never */
 };
 
+/* libevent's acceptors report errors with a context of their own, from which none of ours is
+ * reached.
+ */
+static struct status_server *open_server;
+
 static const char page[] =
 	"<!DOCTYPE html>\n"
 	"<html lang=\"en\"><head><meta charset=\"utf-8\"><title>walrelay</title></head><body>\n"
@@ -195,7 +200,8 @@ static void on_deadline(void *context, int reason)
 static void on_accept_error(struct evconnlistener *acceptor, void *context)
 {
 	(void)acceptor;
-	struct status_server *server = context;
+	(void)context;
+	struct status_server *server = open_server;
 	int failure = errno;
 	int64_t now_us = loop_now_us(server->loop);
 	if (server->logged_at_us == 0 || now_us - server->logged_at_us >= LOG_INTERVAL_US) {
@@ -249,7 +255,9 @@ static bool open_http(struct status_server *server, struct error *err)
 struct status_server *status_server_open(const struct status_server_options *options,
 	const char *addresses, int *inherited, size_t inherited_count, struct error *err)
 {
+	assert(open_server == NULL);
 	struct status_server *server = memory_new(sizeof(*server));
+	open_server = server;
 	server->loop = options->loop;
 	server->relay_name = memory_copy_text(options->relay_name);
 	server->sources = (struct snapshot_sources){
@@ -279,6 +287,7 @@ static void free_server(struct status_server *server)
 	free(server->acceptors);
 	free(server->relay_name);
 	free(server);
+	open_server = NULL;
 }
 
 void status_server_close(struct status_server **server)

@@ -1,0 +1,148 @@
+/* Tests of observe/status: the JSON read back. */
+#include "cmocka_all.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_readers.h"
+#include "observe/status.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_readers_reset();
+	return 0;
+}
+
+static json_t *read_back(void)
+{
+	struct snapshot snapshot;
+	struct snapshot_sources sources = {.relay_name = "relay \"one\""};
+	snapshot_take(&sources, &snapshot);
+	snapshot.time_us = 1767323045678901;
+	char *text = status_format(&snapshot);
+	snapshot_release(&snapshot);
+	json_error_t error;
+	json_t *root = json_loads(text, 0, &error);
+	if (root == NULL) {
+		fail_msg("%s in %s", error.text, text);
+	}
+	free(text);
+	return root;
+}
+
+static const char *text_at(json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text == NULL ? "(no text)" : text;
+}
+
+static long long number_at(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+	assert_true(json_is_integer(value));
+	return json_integer_value(value);
+}
+
+static void test_status__tells_relay_upstream_and_spool(void **state)
+{
+	(void)state;
+	json_t *root = read_back();
+	json_t *upstream = json_object_get(root, "upstream");
+	json_t *spool = json_object_get(root, "spool");
+	json_t *cluster = json_object_get(root, "cluster");
+	assert_string_equal(text_at(root, "name"), "relay \"one\"");
+	assert_string_equal(text_at(root, "version"), WALRELAY_VERSION);
+	assert_string_equal(text_at(root, "time"), "2026-01-02T03:04:05.678Z");
+	assert_string_equal(text_at(upstream, "state"), "streaming");
+	assert_string_equal(text_at(upstream, "host"), "db1");
+	assert_string_equal(text_at(upstream, "server_end_lsn"), "0/3000100");
+	assert_true(json_is_null(json_object_get(upstream, "last_error")));
+	assert_true(json_is_false(json_object_get(upstream, "has_gap")));
+	assert_int_equal(number_at(upstream, "max_slot_wal_keep_bytes"), -1);
+	assert_string_equal(text_at(cluster, "system_identifier"), "7600000000000000001");
+	assert_string_equal(text_at(spool, "received_lsn"), "0/3000100");
+	assert_string_equal(text_at(spool, "flushed_lsn"), "0/3000060");
+	assert_int_equal(number_at(spool, "disk_free_bytes"), 1234567890123);
+	assert_string_equal(text_at(spool, "horizon_reason"), "retain_size");
+	assert_int_equal(json_array_size(json_object_get(root, "slots")), 0);
+	json_decref(root);
+}
+
+static void test_status__tells_standbys_and_slots(void **state)
+{
+	(void)state;
+	fake_readers_add_slot("sl", 0x2000100)->active_pid = 101;
+	json_t *root = read_back();
+	json_t *standby = json_array_get(json_object_get(root, "standbys"), 0);
+	json_t *slot = json_array_get(json_object_get(root, "slots"), 0);
+	assert_int_equal(number_at(standby, "pid"), 101);
+	assert_string_equal(text_at(standby, "application_name"), "s1");
+	assert_string_equal(text_at(standby, "state"), "streaming");
+	assert_string_equal(text_at(standby, "replay_lsn"), "0/3000000");
+	assert_int_equal(number_at(standby, "lag_bytes"), 256);
+	assert_true(json_real_value(json_object_get(standby, "replay_lag_seconds")) == 1.5);
+	assert_true(json_is_null(json_object_get(standby, "slot")));
+	assert_true(json_is_null(json_object_get(standby, "last_reply_at")));
+	assert_string_equal(text_at(slot, "name"), "sl");
+	assert_int_equal(number_at(slot, "active_pid"), 101);
+	assert_string_equal(text_at(slot, "restart_lsn"), "0/2000100");
+	assert_int_equal(number_at(slot, "retained_bytes"), 16777216);
+	assert_true(json_is_false(json_object_get(slot, "lost")));
+	json_decref(root);
+}
+
+static void test_status__before_anything_is_known_says_null(void **state)
+{
+	(void)state;
+	memset(&fake_readers, 0, sizeof(fake_readers));
+	fake_readers.upstream.max_slot_wal_keep_bytes = -2;
+	json_t *root = read_back();
+	json_t *upstream = json_object_get(root, "upstream");
+	json_t *spool = json_object_get(root, "spool");
+	json_t *cluster = json_object_get(root, "cluster");
+	assert_true(json_is_null(json_object_get(upstream, "max_slot_wal_keep_bytes")));
+	assert_true(json_is_null(json_object_get(upstream, "last_message")));
+	assert_true(json_is_null(json_object_get(upstream, "host")));
+	assert_true(json_is_null(json_object_get(spool, "received_lsn")));
+	assert_true(json_is_null(json_object_get(spool, "timeline")));
+	assert_true(json_is_null(json_object_get(cluster, "system_identifier")));
+	assert_int_equal(json_array_size(json_object_get(root, "standbys")), 0);
+	json_decref(root);
+}
+
+static void test_status__a_backup_has_no_lag(void **state)
+{
+	(void)state;
+	fake_readers.standbys[0].state = STANDBY_BACKUP;
+	json_t *root = read_back();
+	json_t *standby = json_array_get(json_object_get(root, "standbys"), 0);
+	assert_true(json_is_null(json_object_get(standby, "lag_bytes")));
+	assert_true(json_is_null(json_object_get(standby, "replay_lag_seconds")));
+	json_decref(root);
+}
+
+static void test_status__stays_json_with_hostile_names(void **state)
+{
+	(void)state;
+	fake_readers_add_standby("\"},{\"a\":\"\\u0000\xff</script>\n", 5);
+	json_t *root = read_back();
+	json_t *standbys = json_object_get(root, "standbys");
+	assert_int_equal(json_array_size(standbys), 2);
+	assert_string_equal(text_at(json_array_get(standbys, 1), "application_name"),
+		"\"},{\"a\":\"\\u0000?</script>?");
+	json_decref(root);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_status__tells_relay_upstream_and_spool, setup),
+		cmocka_unit_test_setup(test_status__tells_standbys_and_slots, setup),
+		cmocka_unit_test_setup(test_status__before_anything_is_known_says_null, setup),
+		cmocka_unit_test_setup(test_status__a_backup_has_no_lag, setup),
+		cmocka_unit_test_setup(test_status__stays_json_with_hostile_names, setup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

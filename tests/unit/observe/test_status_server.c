@@ -1,0 +1,262 @@
+/* Tests of observe/status_server over real connections. */
+#include "cmocka_all.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fake_readers.h"
+#include "observe/status_server.h"
+
+struct serving {
+	struct loop *loop;
+	struct status_server *server;
+	char answer[1 << 16];
+};
+
+static void open_server(struct serving *serving, const char *address, int *inherited, size_t count)
+{
+	struct error err = {0};
+	struct status_server_options options = {.relay_name = "r", .loop = serving->loop};
+	serving->server = status_server_open(&options, address, inherited, count, &err);
+	if (serving->server == NULL) {
+		fail_msg("%s", err.message);
+	}
+}
+
+static int setup(void **state)
+{
+	static struct serving serving;
+	struct error err = {0};
+	memset(&serving, 0, sizeof(serving));
+	fake_readers_reset();
+	serving.loop = loop_new("http", &err);
+	open_server(&serving, "127.0.0.1:0", NULL, 0);
+	*state = &serving;
+	return loop_start(serving.loop, &err) ? 0 : -1;
+}
+
+static void stop_loop(struct serving *serving)
+{
+	loop_stop(serving->loop);
+	loop_join(serving->loop);
+}
+
+static int teardown(void **state)
+{
+	struct serving *serving = *state;
+	stop_loop(serving);
+	status_server_close(&serving->server);
+	status_server_close(&serving->server);
+	loop_free(&serving->loop);
+	return 0;
+}
+
+static int connect_to(struct serving *serving)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	struct timeval patience = {.tv_sec = 20};
+	const char *text = status_server_address(serving->server, 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_port = htons((uint16_t)atoi(strrchr(text, ':') + 1));
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* Sends bytes and reads the answer to its end into serving->answer. */
+static void ask_bytes(struct serving *serving, const char *bytes, size_t length)
+{
+	size_t got_total = 0;
+	int fd = connect_to(serving);
+	assert_int_equal(send(fd, bytes, length, MSG_NOSIGNAL), length);
+	for (;;) {
+		ssize_t got = recv(fd, serving->answer + got_total,
+			sizeof(serving->answer) - 1 - got_total, 0);
+		if (got <= 0) {
+			break;
+		}
+		got_total += (size_t)got;
+	}
+	serving->answer[got_total] = '\0';
+	close(fd);
+}
+
+/* Returns the status code. */
+static int ask(struct serving *serving, const char *method, const char *path)
+{
+	char request[256];
+	int length = snprintf(request, sizeof(request),
+		"%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
+	ask_bytes(serving, request, (size_t)length);
+	return strncmp(serving->answer, "HTTP/1.1 ", 9) == 0 ? atoi(serving->answer + 9) : -1;
+}
+
+static bool says(struct serving *serving, const char *text)
+{
+	return strstr(serving->answer, text) != NULL;
+}
+
+static void test_status_server__serves_what_the_manual_lists(void **state)
+{
+	struct serving *serving = *state;
+	assert_int_equal(ask(serving, "GET", "/healthz"), 200);
+	assert_true(says(serving, "\r\n\r\nok\n"));
+	assert_int_equal(ask(serving, "GET", "/readyz"), 200);
+	assert_true(says(serving, "\r\n\r\nready\n"));
+	assert_int_equal(ask(serving, "GET", "/metrics"), 200);
+	assert_true(says(serving, "Content-Type: text/plain; version=0.0.4"));
+	assert_true(says(serving, "\nwalrelay_upstream_connected 1\n"));
+	assert_int_equal(ask(serving, "GET", "/api/status?x=1"), 200);
+	assert_true(says(serving, "Content-Type: application/json"));
+	assert_true(says(serving, "\"name\": \"r\""));
+	assert_int_equal(ask(serving, "GET", "/"), 200);
+	assert_true(says(serving, "Content-Type: text/html"));
+	assert_true(says(serving, "href=\"/api/status\""));
+}
+
+static void test_status_server__is_not_ready_with_a_reason(void **state)
+{
+	struct serving *serving = *state;
+	stop_loop(serving);
+	fake_readers.upstream.state = UPSTREAM_WAITING;
+	strcpy(fake_readers.upstream.last_error, "connection refused");
+	assert_true(loop_start(serving->loop, NULL));
+	assert_int_equal(ask(serving, "GET", "/readyz"), 503);
+	assert_true(says(serving, "\r\n\r\nupstream is waiting: connection refused\n"));
+	assert_int_equal(ask(serving, "GET", "/healthz"), 200);
+}
+
+static void test_status_server__knows_no_other_path(void **state)
+{
+	struct serving *serving = *state;
+	static const char *const paths[] = {"/nothing", "/metrics/", "/../etc/passwd", "//", "*",
+		"/metrics%00", "/api", "/healthz;x"};
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		int code = ask(serving, "GET", paths[i]);
+		assert_true(code == 404 || code == 400);
+	}
+	assert_int_equal(ask(serving, "GET", "/nothing"), 404);
+	assert_int_equal(ask(serving, "POST", "/nothing"), 404);
+}
+
+static void test_status_server__allows_no_other_method(void **state)
+{
+	struct serving *serving = *state;
+	static const char *const methods[] = {
+		"POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"};
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		assert_int_equal(ask(serving, methods[i], "/metrics"), 405);
+		assert_true(says(serving, "Allow: GET\r\n"));
+	}
+}
+
+static void test_status_server__survives_nonsense(void **state)
+{
+	struct serving *serving = *state;
+	static char long_line[100000];
+	memset(long_line, '/', sizeof(long_line));
+	memcpy(long_line, "GET ", 4);
+	ask_bytes(serving, "\0\1\2\3\r\n\r\n", 8);
+	ask_bytes(serving, "\r\n\r\n\r\n", 6);
+	ask_bytes(serving, "GET /metrics HTTP/9.9\r\n\r\n", 25);
+	int fd = connect_to(serving);
+	send(fd, long_line, sizeof(long_line), MSG_NOSIGNAL);
+	close(fd);
+	assert_int_equal(ask(serving, "GET", "/healthz"), 200);
+}
+
+static void test_status_server__a_silent_client_costs_nobody(void **state)
+{
+	struct serving *serving = *state;
+	int silent[20];
+	for (size_t i = 0; i < 20; i++) {
+		silent[i] = connect_to(serving);
+		send(silent[i], "GET ", 4, MSG_NOSIGNAL);
+	}
+	assert_int_equal(ask(serving, "GET", "/metrics"), 200);
+	for (size_t i = 0; i < 20; i++) {
+		close(silent[i]);
+	}
+}
+
+static int64_t cpu_us(void)
+{
+	struct timespec used;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+/* With no descriptor left the acceptor must rest, and come back when there is one. */
+static void test_status_server__rests_without_descriptors(void **state)
+{
+	struct serving *serving = *state;
+	char byte;
+	struct rlimit before;
+	struct timeval wait = {.tv_usec = 300000};
+	assert_int_equal(ask(serving, "GET", "/healthz"), 200);
+	getrlimit(RLIMIT_NOFILE, &before);
+	stop_loop(serving);
+	int waiting = connect_to(serving);
+	setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	send(waiting, "GET /healthz HTTP/1.1\r\n\r\n", 25, MSG_NOSIGNAL);
+	struct rlimit none = {.rlim_cur = 3, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int64_t used_us = cpu_us();
+	assert_true(loop_start(serving->loop, NULL));
+	assert_int_equal(recv(waiting, &byte, 1, 0), -1);
+	used_us = cpu_us() - used_us;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(used_us < 100000);
+	wait.tv_sec = 20;
+	setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	assert_int_equal(recv(waiting, &byte, 1, 0), 1);
+	close(waiting);
+}
+
+static void test_status_server__hands_its_sockets_over(void **state)
+{
+	struct serving *serving = *state;
+	char address[128];
+	int fds[1];
+	assert_int_equal(status_server_count(serving->server), 1);
+	strcpy(address, status_server_address(serving->server, 0));
+	stop_loop(serving);
+	int early = connect_to(serving);
+	status_server_hand_over(&serving->server, fds);
+	assert_null(serving->server);
+	open_server(serving, address, fds, 1);
+	assert_int_equal(fds[0], -1);
+	assert_true(loop_start(serving->loop, NULL));
+	static const char request[] = "GET /healthz HTTP/1.0\r\n\r\n";
+	send(early, request, sizeof(request) - 1, MSG_NOSIGNAL);
+	assert_true(recv(early, serving->answer, sizeof(serving->answer), 0) > 0);
+	assert_memory_equal(serving->answer + 8, " 200", 4);
+	close(early);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_status_server__serves_what_the_manual_lists),
+		TEST(test_status_server__is_not_ready_with_a_reason),
+		TEST(test_status_server__knows_no_other_path),
+		TEST(test_status_server__allows_no_other_method),
+		TEST(test_status_server__survives_nonsense),
+		TEST(test_status_server__a_silent_client_costs_nobody),
+		TEST(test_status_server__rests_without_descriptors),
+		TEST(test_status_server__hands_its_sockets_over),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
