@@ -123,8 +123,21 @@ static bool open_wake_event(struct loop *loop, struct error *err)
 	return true;
 }
 
+static void log_libevent(int severity, const char *message)
+{
+	bool is_grave = severity == EVENT_LOG_WARN || severity == EVENT_LOG_ERR;
+	log_write(is_grave ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "libevent", "%s", message);
+}
+
+static void set_libevent_log(void)
+{
+	event_set_log_callback(log_libevent);
+}
+
 static bool open_base(struct loop *loop, struct error *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, set_libevent_log);
 	struct event_config *config = event_config_new();
 	if (config == NULL) {
 		return error_set(err, ERROR_SYSTEM, "out of memory");
