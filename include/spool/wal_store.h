@@ -27,15 +27,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct durable_operations;
 struct wal_store;
 struct wal_segment; /* a mapped segment file, counted references */
 
 struct wal_store_options {
-	const char *directory;      /* data_dir/wal; created 0700 when missing */
-	uint64_t retain_bytes;      /* kept behind the tip whoever needs it */
-	int64_t retain_us;          /* likewise by age */
-	uint64_t max_bytes;         /* never more on disk; 0: no limit */
-	uint64_t min_free_bytes;    /* below this the store is full: stop receiving */
+	const char *directory;   /* data_dir/wal; created 0700 when missing */
+	uint64_t retain_bytes;   /* kept behind the tip whoever needs it */
+	int64_t retain_us;       /* likewise by age */
+	uint64_t max_bytes;      /* never more on disk; 0: no limit */
+	uint64_t min_free_bytes; /* below this the store is full: stop receiving */
+	const struct durable_operations *operations; /* NULL: the system's; for tests */
 };
 
 struct wal_position {
@@ -61,7 +63,8 @@ struct wal_store_stats {
 /* Recovers: proves the end of the live range. Blocks; done at start. */
 struct wal_store *wal_store_open(const struct wal_store_options *options, struct database *database,
 	struct slots *slots, struct error *err) MUST_CHECK;
-/* Flushes, stores a clean end, stops the threads. No cursor may be left. Accepts NULL, sets NULL. */
+/* Flushes, stores a clean end, stops the threads. No cursor may be left. Accepts NULL, sets NULL.
+ */
 void wal_store_close(struct wal_store **store);
 /* Reload: retention limits may change, directory may not. Any thread. */
 void wal_store_set_limits(struct wal_store *store, const struct wal_store_options *options);
@@ -72,9 +75,10 @@ void wal_store_set_limits(struct wal_store *store, const struct wal_store_option
  * lsn. Stores it before returning. */
 bool wal_store_begin(struct wal_store *store, tli_t tli, lsn_t lsn, uint32_t segment_bytes,
 	struct error *err) MUST_CHECK;
-/* Bytes at lsn of the store's timeline. They may overlap what is held (compared) but may not leave a
- * gap (ERROR_INVALID). ERROR_FULL: no room, nothing was taken; ERROR_DIVERGED: detail names the first
- * differing LSN, nothing was taken. A successful append is published and the watchers are told. */
+/* Bytes at lsn of the store's timeline. They may overlap what is held (compared) but may not leave
+ * a gap (ERROR_INVALID). ERROR_FULL: no room, nothing was taken; ERROR_DIVERGED: detail names the
+ * first differing LSN, nothing was taken. A successful append is published and the watchers are
+ * told. */
 bool wal_store_append(struct wal_store *store, lsn_t lsn, const void *bytes, size_t length,
 	struct error *err) MUST_CHECK;
 /* A history file as the upstream sent it. Durable before returning. A file already held must be
@@ -82,9 +86,9 @@ bool wal_store_append(struct wal_store *store, lsn_t lsn, const void *bytes, siz
 bool wal_store_put_history(struct wal_store *store, tli_t tli, const void *text, size_t length,
 	struct error *err) MUST_CHECK;
 /* The live range goes on as timeline tli, whose history (put before) forks from the present one at
- * or before received. WAL of the new timeline will come from the start of the segment that holds the
- * fork. What lies past the fork on the old timeline stays on disk and is no longer served. Stores it
- * before returning. */
+ * or before received. WAL of the new timeline will come from the start of the segment that holds
+ * the fork. What lies past the fork on the old timeline stays on disk and is no longer served.
+ * Stores it before returning. */
 bool wal_store_switch_timeline(struct wal_store *store, tli_t tli, struct error *err) MUST_CHECK;
 /* Ask the flusher for a round now, not when it gets to it. */
 void wal_store_request_flush(struct wal_store *store);
@@ -121,37 +125,39 @@ struct wal_watcher *wal_store_add_watcher(
 /* When it returns, the callback does not run and will not run. */
 void wal_store_remove_watcher(struct wal_store *store, struct wal_watcher **watcher);
 
-/* --- cursors: a cursor belongs to one thread; different cursors to different threads ----------- */
+/* --- cursors: a cursor belongs to one thread; different cursors to different threads -----------
+ */
 
 enum wal_read {
-	WAL_READ_DATA,     /* span_out holds at least one byte */
-	WAL_READ_WAIT,     /* at the end of what is there: wait for a watcher's news */
+	WAL_READ_DATA,         /* span_out holds at least one byte */
+	WAL_READ_WAIT,         /* at the end of what is there: wait for a watcher's news */
 	WAL_READ_TIMELINE_END, /* at the switchpoint: this timeline has no more */
-	WAL_READ_GONE,     /* removed, or behind a hole: err has 58P01 and PostgreSQL's words */
-	WAL_READ_FAILED,   /* the disk said no: err says how */
+	WAL_READ_GONE,         /* removed, or behind a hole: err has 58P01 and PostgreSQL's words */
+	WAL_READ_FAILED,       /* the disk said no: err says how */
 };
 
 struct wal_span {
 	const uint8_t *bytes; /* in a mapping shared by all readers */
 	size_t length;
 	lsn_t lsn;
-	struct wal_segment *segment; /* valid while the cursor stands in it; else hold a reference */
+	struct wal_segment
+		*segment; /* valid while the cursor stands in it; else hold a reference */
 };
 
 struct wal_cursor;
 /* flushed_only: see no more than what is durable (forward = flushed). The cursor holds WAL from its
  * position against retention (it yields to max_size as slots do) from here on. lsn may be ahead of
  * received on the current timeline: reading then waits. Whether the bytes are there is told by the
- * first read. Fails with ERROR_INVALID and PostgreSQL's words (SQLSTATE XX000) when tli is not in the
- * history or lsn lies past the timeline's switchpoint. */
+ * first read. Fails with ERROR_INVALID and PostgreSQL's words (SQLSTATE XX000) when tli is not in
+ * the history or lsn lies past the timeline's switchpoint. */
 struct wal_cursor *wal_cursor_open(struct wal_store *store, tli_t tli, lsn_t lsn, bool flushed_only,
 	struct error *err) MUST_CHECK;
 void wal_cursor_close(struct wal_cursor **cursor);
 /* The bytes at the cursor, at most length_max, never across a segment's end; when more than
  * length_max is there the stretch ends at a page boundary, else at a safe end (the end of what one
  * append brought). Does not move the cursor. */
-enum wal_read wal_cursor_peek(struct wal_cursor *cursor, size_t length_max, struct wal_span *span_out,
-	struct error *err);
+enum wal_read wal_cursor_peek(
+	struct wal_cursor *cursor, size_t length_max, struct wal_span *span_out, struct error *err);
 void wal_cursor_advance(struct wal_cursor *cursor, size_t length);
 lsn_t wal_cursor_lsn(const struct wal_cursor *cursor);
 tli_t wal_cursor_tli(const struct wal_cursor *cursor);

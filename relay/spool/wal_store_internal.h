@@ -1,0 +1,225 @@
+/*
+ * wal_store_internal: what the files of wal_store share, and nobody else sees.
+ *
+ * Threads: the writer (append, begin, switch: upstream's loop), the flusher, the keeper, and
+ * readers on any thread. Readers take no lock but at a segment's border; what they follow is
+ * `line`, a description that is never changed but replaced, and the two positions of its `tip`. Old
+ * lines and tips live until the store is closed, since there is one a timeline switch or gap.
+ *
+ * Locks, in the order in which they are taken: keeper.work, flusher.lock / keeper.lock /
+ * cursors_lock / watchers_lock (none of these inside another), and the catalogue's and the segment
+ * cache's own inside any of them.
+ */
+#ifndef SPOOL_WAL_STORE_INTERNAL_H
+#define SPOOL_WAL_STORE_INTERNAL_H
+
+#include "base/durable_file.h"
+#include "spool/wal_catalogue.h"
+#include "spool/wal_scan.h"
+#include "spool/wal_segment.h"
+#include "spool/wal_state.h"
+#include "spool/wal_store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define WAL_LOG_SCOPE "spool"
+/* Not the name of a segment, so that nobody takes it for WAL. */
+#define WAL_PREPARED_NAME "next_segment.tmp"
+
+/* Gives wal_scan its pages out of the mappings of one timeline's files. */
+struct wal_pages {
+	struct wal_segment_cache *cache;
+	tli_t tli;
+	uint32_t segment_bytes;
+	bool may_be_cold; /* read ahead, and turn bad sectors into errors */
+	struct wal_segment *segment;
+	uint64_t number;
+	struct error err; /* why there was no page */
+};
+
+/* The growing end of the live stretch. */
+struct wal_tip {
+	struct wal_tip *older;
+	int64_t stretch_id;
+	tli_t tli;
+	lsn_t start;
+	_Atomic lsn_t received; /* moved by the writer */
+	_Atomic lsn_t flushed;  /* moved by the flusher */
+	/* The flusher's own. */
+	struct wal_pages pages;
+	struct wal_scan scan;
+	bool has_good_point;
+	bool is_reported_bad;
+};
+
+struct wal_line {
+	struct wal_line *older;
+	struct timeline_history history;
+	tli_t tli;
+	uint32_t segment_bytes;
+	struct wal_stretch *stretches; /* in order of time, the last one is live */
+	size_t stretch_count;
+	struct wal_tip *tip;
+};
+
+struct wal_written_file {
+	struct wal_written_file *next;
+	struct durable_file *file;
+	tli_t tli;
+	uint64_t number;
+};
+
+/* Cumulative, so that a wait needs no more than a comparison. */
+struct wal_flusher {
+	pthread_t thread;
+	bool is_started;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_cond_t done;
+	atomic_bool is_waiting;
+	/* Under lock. */
+	bool is_stopping;
+	uint64_t requested;
+	uint64_t served;
+	struct wal_written_file *current;  /* the writer's; closed by the flusher only */
+	struct wal_written_file *finished; /* written to the end, not yet synced */
+	bool is_directory_dirty;
+	int64_t good_stretch_id; /* which the next belongs to */
+	struct wal_good_point good;
+	atomic_uint_fast64_t rounds;
+};
+
+struct wal_keeper {
+	pthread_t thread;
+	bool is_started;
+	/* Held during a whole round: making room, preparing. The writer takes it only when it
+	 * crosses into a new segment. */
+	pthread_mutex_t work;
+	/* Under work. */
+	struct durable_file *prepared;
+	uint64_t last_free_bytes;
+	int64_t last_prune_us;
+	int64_t saved_stretch_id;
+	struct wal_good_point saved;
+	int64_t saved_us;
+	bool is_save_failing;
+	bool is_prepare_failing;
+	/* Under lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool is_stopping;
+	bool is_rung;
+	struct wal_store_options limits; /* directory and operations are not used here */
+	char full_reason[160];
+	lsn_t horizon_lsn;
+	char horizon_reason[96];
+	uint64_t free_bytes;
+	atomic_bool is_full;
+	atomic_bool has_prepared;
+};
+
+struct wal_writer {
+	struct wal_written_file *file; /* also flusher.current */
+	struct wal_segment *overlap;   /* last one compared with */
+	uint64_t overlap_number;
+};
+
+struct wal_watcher {
+	struct wal_watcher *next;
+	unsigned events;
+	wal_store_watch *watch;
+	void *context;
+};
+
+struct wal_store {
+	struct durable_directory *directory;
+	struct database *database;
+	struct slots *slots;
+	struct wal_segment_cache *cache;
+	struct wal_catalogue catalogue;
+	_Atomic(struct wal_line *) line; /* NULL: nothing begun */
+	_Atomic lsn_t oldest;            /* first byte held of the live range */
+	atomic_uint_fast64_t appended_bytes;
+	struct wal_state state; /* the writer's, and the stretches' source */
+	struct wal_writer writer;
+	struct wal_flusher flusher;
+	struct wal_keeper keeper;
+	pthread_mutex_t cursors_lock;
+	struct wal_cursor *cursors;
+	pthread_rwlock_t watchers_lock;
+	struct wal_watcher *watchers;
+};
+
+static inline struct wal_line *wal_store_line(struct wal_store *store)
+{
+	return atomic_load_explicit(&store->line, memory_order_acquire);
+}
+
+/* --- wal_store.c */
+int64_t wal_now_us(void);       /* Unix time */
+int64_t wal_monotonic_us(void); /* for intervals */
+void wal_store_notify(struct wal_store *store, unsigned events);
+/* What was promised is unknown once a sync failed. */
+_Noreturn void wal_store_die(const struct error *err);
+bool wal_store_start_thread(pthread_t *thread, const char *name, void *(*run)(void *),
+	void *context, struct error *err) MUST_CHECK;
+uint64_t wal_store_disk_bytes(struct wal_store *store);
+
+/* --- wal_pages.c */
+const uint8_t *wal_pages_at(void *context, lsn_t page_lsn);
+void wal_pages_release(struct wal_pages *pages);
+
+/* --- wal_line.c: lines, begin and switch */
+/* good: where the tip stands, or nothing known. */
+struct wal_tip *wal_tip_new(struct wal_store *store, const struct wal_stretch *stretch);
+/* Takes history over. */
+void wal_line_publish(
+	struct wal_store *store, struct timeline_history *history, struct wal_tip *tip);
+void wal_lines_release(struct wal_store *store);
+bool wal_line_read_history(struct wal_store *store, tli_t tli, struct timeline_history *history_out,
+	struct error *err) MUST_CHECK;
+
+/* --- wal_recovery.c */
+bool wal_store_recover(struct wal_store *store, struct error *err) MUST_CHECK;
+
+/* --- wal_append.c */
+/* The file being written is complete for now; the flusher will sync and close it. */
+void wal_writer_leave_file(struct wal_store *store);
+void wal_writer_release(struct wal_store *store);
+
+/* --- wal_flusher.c */
+bool wal_flusher_start(struct wal_store *store, struct error *err) MUST_CHECK;
+void wal_flusher_stop(struct wal_store *store);
+/* Something was published: begin a round unless one runs. */
+void wal_flusher_wake(struct wal_store *store);
+/* Until all that was received before the call is on disk. */
+void wal_flusher_wait(struct wal_store *store);
+/* A new tip, or one just recovered. */
+void wal_flusher_set_good(struct wal_store *store, const struct wal_tip *tip);
+void wal_flusher_read_good(
+	struct wal_store *store, int64_t *stretch_id_out, struct wal_good_point *good_out);
+
+/* --- wal_keeper.c */
+void wal_keeper_init(struct wal_store *store, const struct wal_store_options *options);
+bool wal_keeper_start(struct wal_store *store, struct error *err) MUST_CHECK;
+void wal_keeper_stop(struct wal_store *store);
+void wal_keeper_ring(struct wal_store *store);
+/* A new file under the segment's name, its directory entry not yet durable. */
+struct durable_file *wal_keeper_take_segment(
+	struct wal_store *store, tli_t tli, uint64_t number, struct error *err) MUST_CHECK;
+/* Under work. Stores how far the next restart need not look. */
+void wal_keeper_save_good(struct wal_store *store);
+void wal_keeper_read_limits(struct wal_store *store, struct wal_store_options *limits_out);
+
+/* --- wal_prune.c */
+/* Under work. Removes what retention no longer keeps, with room for one more segment than there is;
+ * false: max_size does not leave that room. */
+bool wal_store_prune(struct wal_store *store);
+
+/* --- wal_cursor.c */
+/* Calls visit for each live cursor, under the registry's lock. */
+void wal_cursors_visit(
+	struct wal_store *store, void (*visit)(void *context, lsn_t lsn), void *context);
+
+#endif
