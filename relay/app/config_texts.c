@@ -301,17 +301,32 @@ static bool word_parse(const struct config_option *option, const struct config_s
 	return store(field, text);
 }
 
+static bool time_zone_exists(const char *name)
+{
+	char *path;
+	bool exists;
+
+	if (strcmp(name, "UTC") == 0) {
+		return true;
+	}
+	if (*name == '\0' || *name == '/' || strstr(name, "..") != NULL ||
+		!is_only(name, LOWER UPPER DIGITS "_+-/")) {
+		return false;
+	}
+	if (asprintf(&path, ZONEDIR "%s", name) < 0) {
+		abort();
+	}
+	exists = access(path, R_OK) == 0;
+	free(path);
+	return exists;
+}
+
 static bool time_zone_parse(const struct config_option *option, const struct config_scope *scope,
 	const char *text, void *field, struct error *err)
 {
-	char path[256];
-	bool is_name = *text != '\0' && *text != '/' && strlen(text) < 64 &&
-		       strstr(text, "..") == NULL && is_only(text, LOWER UPPER DIGITS "_+-/");
-
 	(void)option;
 	(void)scope;
-	(void)snprintf(path, sizeof(path), ZONEDIR "%.64s", text);
-	if (!is_name || (strcmp(text, "UTC") != 0 && access(path, R_OK) != 0)) {
+	if (!time_zone_exists(text)) {
 		return error_set(err, ERROR_INVALID,
 			"expected \"UTC\" or a time zone that " ZONEDIR
 			" has, such as \"Europe/Berlin\"");

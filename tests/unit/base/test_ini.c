@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/ini.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,7 +150,7 @@ static void test_ini__refuses_a_nul_byte(void **state)
 static void test_ini__reads_lines_of_any_length(void **state)
 {
 	const size_t length = 1 << 20;
-	char *text = malloc(length + 16), *expected = malloc(length + 32), *items;
+	char *text = memory_new(length + 16), *expected = memory_new(length + 32), *items;
 
 	(void)state;
 	memcpy(text, "[a]\nx = ", 8);

@@ -1,0 +1,19 @@
+/*
+ * main: the commands there are.
+ */
+#include "cli/commands.h"
+
+#include <stddef.h>
+
+static const struct cli_command commands[] = {
+	{"serve", cli_serve, "run the relay in the foreground"},
+	{"check", cli_check, "validate the configuration and print what would be in force"},
+	{"user", cli_user, "make a line for auth_file from a password"},
+	{"reset", cli_reset, "begin a new range of WAL, or follow another cluster (offline)"},
+	{NULL, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return cli_run(commands, argc, argv);
+}
