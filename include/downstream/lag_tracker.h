@@ -3,8 +3,9 @@
  *
  * As LagTrackerWrite and LagTrackerRead of src/backend/replication/walsender.c: samples of (LSN,
  * time) are kept until the standby reports to have passed them; between two samples the time is
- * interpolated. The ring is small: when it is full, every second sample is dropped, so that a long
- * lag is measured as well as a short one, only more coarsely. Pure: time is an argument.
+ * interpolated. There are few: when they are used up every second one is dropped, and new ones keep
+ * that distance until all were passed. So a long lag is measured as well as a short one, only more
+ * coarsely. Pure: time is an argument.
  */
 #ifndef DOWNSTREAM_LAG_TRACKER_H
 #define DOWNSTREAM_LAG_TRACKER_H
@@ -26,6 +27,7 @@ struct lag_sample {
 struct lag_tracker {
 	struct lag_sample samples[LAG_SAMPLES_MAX]; /* ascending; not yet passed */
 	size_t count;
+	int64_t spacing_us;       /* what new samples keep from the last */
 	struct lag_sample passed; /* the last one passed; at_us 0: none, or all were passed */
 	bool was_all_replayed;    /* at the previous report */
 	int64_t lag_us;

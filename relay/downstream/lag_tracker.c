@@ -18,6 +18,8 @@ static void halve(struct lag_tracker *tracker)
 		tracker->samples[kept++] = tracker->samples[i];
 	}
 	tracker->count = kept;
+	tracker->spacing_us = (tracker->samples[kept - 1].at_us - tracker->samples[0].at_us) /
+			      (int64_t)(kept - 1);
 }
 
 void lag_tracker_on_sent(struct lag_tracker *tracker, lsn_t lsn, int64_t now_us)
@@ -25,6 +27,11 @@ void lag_tracker_on_sent(struct lag_tracker *tracker, lsn_t lsn, int64_t now_us)
 	lsn_t last =
 		tracker->count > 0 ? tracker->samples[tracker->count - 1].lsn : tracker->passed.lsn;
 	if (lsn <= last) {
+		return;
+	}
+	if (tracker->count == 0) {
+		tracker->spacing_us = 0;
+	} else if (now_us - tracker->samples[tracker->count - 1].at_us < tracker->spacing_us) {
 		return;
 	}
 	if (tracker->count == LAG_SAMPLES_MAX) {

@@ -1,0 +1,15 @@
+/*
+ * cmocka_all: cmocka's header with what it wants included before it.
+ */
+#ifndef TESTS_UNIT_DOWNSTREAM_CMOCKA_ALL_H
+#define TESTS_UNIT_DOWNSTREAM_CMOCKA_ALL_H
+
+/* clang-format off */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#endif
