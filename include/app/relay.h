@@ -17,8 +17,8 @@ struct relay;
 
 enum relay_outcome {
 	RELAY_STOPPED, /* SIGTERM or SIGINT: everything was flushed and told */
-	RELAY_REPLACE, /* SIGUSR2: stopped as above; start the binary anew with relay_inherited_fds
-			*/
+	RELAY_REPLACE, /* SIGUSR2: stopped as above; the binary is to be started anew */
+	RELAY_FAILED,  /* it could not start; the log says why */
 };
 
 /* Takes config over, also on failure; config_path is read again on SIGHUP. Recovers the spool: may
