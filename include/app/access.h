@@ -14,7 +14,7 @@ struct user_list;
 
 struct access {
 	struct hba *hba;
-	struct user_list *users; /* NULL: no auth_file */
+	struct user_list *users; /* empty without an auth_file */
 };
 
 /* Problems of both files go into the report; false when there is an error. */

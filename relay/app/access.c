@@ -19,10 +19,9 @@ bool access_load(
 	const char *auth_file = config->relay.auth_file;
 	struct access access = {0};
 	access.hba = hba_file[0] != '\0' ? hba_load(hba_file, on_problem, report) : hba_default();
-	if (auth_file[0] != '\0') {
-		access.users = user_list_load(auth_file, on_problem, report);
-	}
-	if (access.hba == NULL || (auth_file[0] != '\0' && access.users == NULL)) {
+	access.users = auth_file[0] != '\0' ? user_list_load(auth_file, on_problem, report)
+					    : user_list_parse("", "", 0, on_problem, report);
+	if (access.hba == NULL || access.users == NULL) {
 		access_release(&access);
 		return false;
 	}
