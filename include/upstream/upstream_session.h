@@ -54,6 +54,7 @@ struct upstream_session {
 	struct event *read_event;
 	struct event *write_event;
 	struct deadlines deadlines;
+	struct error loss; /* why nothing more can be read; what came before is handed over first */
 	int64_t host_timeout_us;
 	char attempt[320]; /* host, address and port being tried */
 };

@@ -178,6 +178,13 @@ static bool take_payloads(struct upstream_session *session)
 	}
 }
 
+/* libpq turns the end of the connection into a result of its own, without a SQLSTATE. */
+static bool is_made_of_the_loss(const struct upstream_session *session, const PGresult *result)
+{
+	return session->loss.kind != ERROR_NONE &&
+	       (result == NULL || PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL);
+}
+
 static bool take_result(struct upstream_session *session)
 {
 	PGconn *connection = session->connection;
@@ -189,6 +196,11 @@ static bool take_result(struct upstream_session *session)
 		return false;
 	}
 	result = PQgetResult(connection);
+	if (is_made_of_the_loss(session, result)) {
+		PQclear(result);
+		lose(session, &session->loss);
+		return false;
+	}
 	if (result == NULL) {
 		enter(session, UPSTREAM_SESSION_READY);
 	} else if (PQresultStatus(result) == PGRES_COPY_BOTH) {
@@ -243,10 +255,13 @@ static void on_readable(evutil_socket_t socket, short what, void *context)
 
 	(void)socket;
 	(void)what;
+	if (!is_alive) {
+		set_connection_error(&session->loss, PQerrorMessage(connection));
+	}
 	/* What came before the end still counts. */
 	take_all(session);
 	if (!is_alive && session->connection == connection) {
-		lose_with_libpq_text(session);
+		lose(session, &session->loss);
 	}
 }
 
