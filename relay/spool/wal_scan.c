@@ -149,7 +149,7 @@ static const char *page_header_fault(
 	if (header->lsn != scan->at) {
 		return "page header names another address";
 	}
-	if (header->tli > scan->tli || header->tli < scan->page_tli) {
+	if (header->tli == 0 || header->tli > scan->tli || header->tli < scan->page_tli) {
 		return "page of another timeline";
 	}
 	if (is_long && get_u32(page + 32) != scan->segment_bytes) {
