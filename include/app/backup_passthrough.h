@@ -14,6 +14,7 @@
 #include "downstream/passthrough.h"
 
 struct backup_passthrough;
+struct cluster;
 
 /* Both texts are copied. relay_name: the connections call themselves "NAME backup". */
 struct backup_passthrough *backup_passthrough_new(const char *conninfo, const char *relay_name);
@@ -22,6 +23,10 @@ struct backup_passthrough *backup_passthrough_new(const char *conninfo, const ch
 void backup_passthrough_free(struct backup_passthrough **passthrough);
 /* Any thread; for connections made from now on. */
 void backup_passthrough_set_conninfo(struct backup_passthrough *passthrough, const char *conninfo);
+/* Before the first session: refuse to pass on a backup of any other cluster, should conninfo lead
+ * there. */
+void backup_passthrough_set_cluster(
+	struct backup_passthrough *passthrough, struct cluster *cluster);
 /* What downstream is given; valid as long as passthrough. */
 const struct passthrough *backup_passthrough_interface(struct backup_passthrough *passthrough);
 

@@ -25,6 +25,9 @@ struct passthrough_client {
 	void (*finished)(void *context);
 	/* The command failed: the session sends ErrorResponse and ReadyForQuery. */
 	void (*failed)(void *context, const struct error *err);
+	/* The upstream takes the client's COPY IN more slowly than it comes: hand over no more until
+	 * told again (false). May be NULL: the upstream's connection then holds what comes. */
+	void (*hold_input)(void *context, bool is_held);
 };
 
 /* What the provider offers. */
