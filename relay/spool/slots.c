@@ -69,10 +69,7 @@ static int64_t monotonic_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* --- the table: the caller holds the lock ------------------------------------------------------
- */
-
-/* Where name stands, or would. */
+/* Of the table: the caller holds the lock. Where name stands, or would. */
 static size_t position_of(const struct slots *slots, const char *name)
 {
 	size_t low = 0;
@@ -127,9 +124,6 @@ static void make_dirty(struct slots *slots, struct slot *slot)
 		slots->is_dirty = true;
 	}
 }
-
-/* --- writing behind ----------------------------------------------------------------------------
- */
 
 /* Takes the dirty rows. What is being created or dropped has a job of its own under way and keeps
  * its mark: an update now could miss the row. */
@@ -220,9 +214,6 @@ static void submit_write_if_due(struct slots *slots)
 	database_submit(slots->database, write_job, write_done, write);
 }
 
-/* --- opening and closing -----------------------------------------------------------------------
- */
-
 static void load_row(void *context, const struct slot_stats *row)
 {
 	insert_slot(context, row)->state = SLOT_LIVE;
@@ -275,9 +266,6 @@ void slots_close(struct slots **slots)
 	assert(!closing->is_write_waiting);
 	free_slots(closing);
 }
-
-/* --- creating and dropping ---------------------------------------------------------------------
- */
 
 static bool check_name(const char *name, struct error *err)
 {
@@ -454,9 +442,6 @@ void slots_drop_temporary(struct slots *slots, uint32_t owner_pid)
 	pthread_mutex_unlock(&slots->lock);
 }
 
-/* --- streaming ---------------------------------------------------------------------------------
- */
-
 bool slots_acquire(struct slots *slots, const char *name, uint32_t pid, struct error *err)
 {
 	assert(pid != 0);
@@ -516,9 +501,6 @@ void slots_mark_lost(struct slots *slots, const char *name)
 	}
 	pthread_mutex_unlock(&slots->lock);
 }
-
-/* --- readers -----------------------------------------------------------------------------------
- */
 
 bool slots_find(struct slots *slots, const char *name, struct slot_stats *stats_out)
 {
