@@ -17,7 +17,9 @@
 struct database;
 struct sqlite3;
 
-/* Runs on the database's thread. Returning false rolls this job back (and no other). */
+/* Runs on the database's thread. Returning false rolls this job back (and no other; when SQLite gives
+ * up the whole transaction, as on a full disk, all jobs in it are told that they failed). It neither
+ * begins nor ends a transaction. */
 typedef bool database_job(struct sqlite3 *connection, void *context, struct error *err);
 /* Runs on the database's thread after the commit (ok) or the rollback (not ok, err says why): post
  * to your loop from here. May be NULL. */
