@@ -344,7 +344,7 @@ enum client_auth_step client_auth_message(struct client_auth *auth, const uint8_
 {
 	assert(auth->state != AUTH_BEGIN && auth->state != AUTH_DONE);
 	if (length > SCRAM_MESSAGE_BYTES_MAX) {
-		return refuse_protocol(auth, "invalid message length", err);
+		return refuse_credentials(auth, err); /* as PostgreSQL does */
 	}
 	if (auth->state == AUTH_MECHANISM) {
 		return read_mechanism(auth, body, length, out, err);
