@@ -222,7 +222,7 @@ static bool check_begin(const struct wal_store *store, const struct wal_line *li
 		lsn_t end = stretch->end != LSN_INVALID ? stretch->end
 							: atomic_load(&line->tip->received);
 
-		if (stretch->tli == tli && end > start) {
+		if (stretch->tli == tli && end > start && end > stretch->start) {
 			return error_set(err, ERROR_CONFLICT,
 				"the spool already holds WAL of timeline %u up to " LSN_FORMAT, tli,
 				LSN_ARGS(end));
