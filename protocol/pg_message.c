@@ -226,6 +226,7 @@ static enum decode_result option_assignment_decode(
 		strlen(equals + 1) >= value_size) {
 		return DECODE_BAD;
 	}
+	size_t value_length = strlen(equals + 1);
 	size_t name_length = (size_t)(equals - word);
 	for (size_t i = 0; i < name_length; i++) {
 		name_out[i] = word[i];
@@ -234,14 +235,14 @@ static enum decode_result option_assignment_decode(
 		}
 	}
 	name_out[name_length] = '\0';
-	strcpy(value_out, equals + 1);
+	memcpy(value_out, equals + 1, value_length + 1);
 	return DECODE_OK;
 }
 
 enum decode_result startup_option_next(const char *options, size_t *at, char *name_out,
 	size_t name_size, char *value_out, size_t value_size)
 {
-	char word[OPTION_WORD_SIZE];
+	char word[OPTION_WORD_SIZE] = "";
 	enum decode_result result = option_word_next(options, at, word, sizeof(word));
 	if (result != DECODE_OK) {
 		return result;

@@ -44,7 +44,7 @@ static bool visit_row(void *context, const char *const *columns, struct error *e
 			"state database: slot \"%s\" with restart_lsn \"%s\" is invalid",
 			columns[0], columns[1]);
 	}
-	strcpy(row.name, columns[0]);
+	memcpy(row.name, columns[0], strlen(columns[0]));
 	row.restart_tli = (tli_t)strtoul(columns[2], NULL, 10);
 	row.lost = strcmp(columns[3], "0") != 0;
 	visitor->visit(visitor->context, &row);
@@ -67,7 +67,7 @@ bool slot_rows_load(
 
 bool slot_rows_insert(struct sqlite3 *connection, const struct slot_stats *row, struct error *err)
 {
-	struct row_texts texts;
+	struct row_texts texts = {0};
 	format_row(row, &texts);
 	return sql_run(connection,
 		"INSERT INTO slots (name, restart_lsn, restart_tli, lost) VALUES (?1, ?2, ?3, ?4)",
@@ -76,7 +76,7 @@ bool slot_rows_insert(struct sqlite3 *connection, const struct slot_stats *row, 
 
 bool slot_rows_update(struct sqlite3 *connection, const struct slot_stats *row, struct error *err)
 {
-	struct row_texts texts;
+	struct row_texts texts = {0};
 	format_row(row, &texts);
 	return sql_run(connection,
 		"UPDATE slots SET restart_lsn = ?2, restart_tli = ?3, lost = ?4 WHERE name = ?1",

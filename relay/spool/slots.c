@@ -389,7 +389,7 @@ bool slots_create(struct slots *slots, const char *name, bool temporary, uint32_
 	}
 	struct slot_stats stats = {
 		.restart_lsn = restart_lsn, .restart_tli = restart_tli, .temporary = temporary};
-	strcpy(stats.name, name);
+	memcpy(stats.name, name, strlen(name));
 	pthread_mutex_lock(&slots->lock);
 	bool is_allowed = check_can_create(slots, name, err);
 	if (is_allowed) {
