@@ -20,8 +20,7 @@ struct hba *hba_load(const char *path, access_report *report, void *context);
 /* The same from memory; file is the name that problems are reported with. */
 struct hba *hba_parse(
 	const char *file, const char *text, size_t length, access_report *report, void *context);
-/* Without a file: local trust, 127.0.0.1 and ::1 scram-sha-256, console and replication alike.
- * NULL: out of memory. */
+/* Without a file: local trust, 127.0.0.1 and ::1 scram-sha-256, console and replication alike. */
 struct hba *hba_default(void);
 struct hba *hba_ref(struct hba *hba);
 /* Accepts NULL, sets NULL. */

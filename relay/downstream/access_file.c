@@ -4,6 +4,8 @@
  */
 #include "downstream/access_file.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -61,15 +63,11 @@ static bool read_open_file(
 		return false;
 	}
 	capacity = (size_t)status.st_size;
-	text = malloc(capacity + 1);
-	if (text == NULL) {
-		return error_set(err, ERROR_FULL, "out of memory");
-	}
+	text = memory_new(capacity + 1);
 	if (!read_text(fd, text, capacity, &length, err)) {
 		access_file_release(&text, capacity);
 		return false;
 	}
-	text[length] = '\0';
 	*text_out = text;
 	*length_out = length;
 	return true;

@@ -5,6 +5,7 @@
  */
 #include "downstream/client_auth.h"
 
+#include "base/memory.h"
 #include "downstream/hba.h"
 #include "downstream/hba_address.h"
 #include "downstream/user_list.h"
@@ -47,11 +48,8 @@ struct client_auth {
 struct client_auth *client_auth_new(
 	struct hba *hba, struct user_list *users, const uint8_t mock_key[32])
 {
-	struct client_auth *auth = calloc(1, sizeof(*auth));
+	struct client_auth *auth = memory_new(sizeof(*auth));
 
-	if (auth == NULL) {
-		return NULL;
-	}
 	auth->hba = hba_ref(hba);
 	auth->users = users != NULL ? user_list_ref(users) : NULL;
 	memcpy(auth->mock_key, mock_key, sizeof(auth->mock_key));

@@ -4,6 +4,8 @@
  */
 #include "downstream/hba.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,7 +15,6 @@ struct hba {
 	atomic_uint references;
 	char *file;
 	size_t count;
-	size_t capacity;
 	struct hba_rule **rules;
 };
 
@@ -55,22 +56,6 @@ static bool next_line(struct line_reader *reader)
 	return true;
 }
 
-static bool add_rule(struct hba *hba, struct hba_rule *rule)
-{
-	if (hba->count == hba->capacity) {
-		size_t capacity = hba->capacity > 0 ? 2 * hba->capacity : 16;
-		struct hba_rule **larger =
-			realloc(hba->rules, capacity * sizeof(struct hba_rule *));
-		if (larger == NULL) {
-			return false;
-		}
-		hba->rules = larger;
-		hba->capacity = capacity;
-	}
-	hba->rules[hba->count++] = rule;
-	return true;
-}
-
 static bool read_line(struct hba *hba, const struct line_reader *reader, struct error *err)
 {
 	struct hba_rule *rule;
@@ -80,10 +65,8 @@ static bool read_line(struct hba *hba, const struct line_reader *reader, struct 
 	case HBA_LINE_BAD: return false;
 	case HBA_LINE_RULE: break;
 	}
-	if (!add_rule(hba, rule)) {
-		hba_rule_free(&rule);
-		return error_set(err, ERROR_FULL, "out of memory");
-	}
+	hba->rules = memory_grow(hba->rules, hba->count, sizeof(struct hba_rule *));
+	hba->rules[hba->count++] = rule;
 	return true;
 }
 
@@ -107,24 +90,18 @@ struct hba *hba_parse(
 	const char *file, const char *text, size_t length, access_report *report, void *context)
 {
 	struct line_reader reader = {.at = text, .end = text + length, .number = 1};
-	struct hba *hba = calloc(1, sizeof(*hba));
-	bool ok = false;
+	struct hba *hba = memory_new(sizeof(*hba));
+	bool ok;
 
-	if (hba != NULL) {
-		atomic_init(&hba->references, 1);
-		hba->file = strdup(file);
-	}
-	reader.joined = malloc(length + 1);
-	if (hba == NULL || hba->file == NULL || reader.joined == NULL) {
-		report(context, file, 0, "out of memory");
-	} else {
-		ok = read_lines(hba, &reader, report, context);
-		if (ok && hba->count == 0) {
-			report(context, file, 0, "contains no entries");
-			ok = false;
-		}
-	}
+	atomic_init(&hba->references, 1);
+	hba->file = memory_copy_text(file);
+	reader.joined = memory_new(length + 1);
+	ok = read_lines(hba, &reader, report, context);
 	free(reader.joined);
+	if (ok && hba->count == 0) {
+		report(context, file, 0, "contains no entries");
+		ok = false;
+	}
 	if (!ok) {
 		hba_unref(&hba);
 	}
@@ -147,13 +124,12 @@ struct hba *hba_load(const char *path, access_report *report, void *context)
 	return hba;
 }
 
-/* The only problem the built-in rules can have is memory, which NULL tells. */
-static void report_nothing(void *context, const char *file, unsigned line, const char *message)
+static void refuse_problem(void *context, const char *file, unsigned line, const char *message)
 {
 	(void)context;
 	(void)file;
-	(void)message;
-	assert(line == 0);
+	(void)line;
+	assert(message == NULL); /* the built-in rules have none */
 }
 
 struct hba *hba_default(void)
@@ -162,7 +138,7 @@ struct hba *hba_default(void)
 				    "host  all,replication all 127.0.0.1/32 scram-sha-256\n"
 				    "host  all,replication all ::1/128      scram-sha-256\n";
 
-	return hba_parse("built-in rules", rules, strlen(rules), report_nothing, NULL);
+	return hba_parse("built-in rules", rules, strlen(rules), refuse_problem, NULL);
 }
 
 struct hba *hba_ref(struct hba *hba)

@@ -5,6 +5,7 @@
  */
 #include "downstream/hba_rule.h"
 
+#include "base/memory.h"
 #include "downstream/hba_address.h"
 
 #include <netinet/in.h>
@@ -391,19 +392,12 @@ static bool read_rule(struct hba_rule *rule, struct error *err)
 enum hba_line hba_rule_parse(const char *line, size_t length, unsigned number,
 	struct hba_rule **rule_out, struct error *err)
 {
-	struct hba_rule *rule = calloc(1, sizeof(*rule));
+	struct hba_rule *rule = memory_new(sizeof(*rule));
 	enum hba_line result = HBA_LINE_BAD;
 
-	if (rule != NULL) {
-		/* A token takes a character and a delimiter at least, and its end in the copy. */
-		rule->text = malloc(2 * length + 1);
-		rule->tokens = calloc(length / 2 + 1, sizeof(*rule->tokens));
-	}
-	if (rule == NULL || rule->text == NULL || rule->tokens == NULL) {
-		error_set(err, ERROR_FULL, "out of memory");
-		hba_rule_free(&rule);
-		return HBA_LINE_BAD;
-	}
+	/* A token takes a character and a delimiter at least, and its end in the copy. */
+	rule->text = memory_new(2 * length + 1);
+	rule->tokens = memory_new((length / 2 + 1) * sizeof(*rule->tokens));
 	rule->line = number;
 	rule->token_count = read_tokens(line, length, rule->text, rule->tokens);
 	if (rule->token_count == 0) {

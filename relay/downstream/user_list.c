@@ -4,6 +4,8 @@
  */
 #include "downstream/user_list.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
@@ -113,15 +115,12 @@ static enum line_kind read_line(
 
 /* --- the list -------------------------------------------------------------------------------- */
 
-/* The old array is wiped, which realloc() would not do. */
-static bool grow(struct user_list *users)
+/* The old array is wiped, which memory_grow() would not do. */
+static void grow(struct user_list *users)
 {
 	size_t capacity = users->capacity > 0 ? 2 * users->capacity : 16;
-	struct user *larger = calloc(capacity, sizeof(*larger));
+	struct user *larger = memory_new(capacity * sizeof(*larger));
 
-	if (larger == NULL) {
-		return false;
-	}
 	if (users->count > 0) {
 		memcpy(larger, users->users, users->count * sizeof(*larger));
 		OPENSSL_cleanse(users->users, users->count * sizeof(*larger));
@@ -129,7 +128,6 @@ static bool grow(struct user_list *users)
 	free(users->users);
 	users->users = larger;
 	users->capacity = capacity;
-	return true;
 }
 
 static int compare_users(const void *a, const void *b)
@@ -154,9 +152,8 @@ static bool read_lines(struct user_list *users, const char *file, const char *te
 		struct user *user;
 
 		line++;
-		if (users->count == users->capacity && !grow(users)) {
-			report(context, file, line, "out of memory");
-			return false;
+		if (users->count == users->capacity) {
+			grow(users);
 		}
 		user = &users->users[users->count];
 		switch (read_line(text, line_end, user, &err)) {
@@ -197,13 +194,9 @@ static bool check_duplicates(
 struct user_list *user_list_parse(
 	const char *file, const char *text, size_t length, access_report *report, void *context)
 {
-	struct user_list *users = calloc(1, sizeof(*users));
+	struct user_list *users = memory_new(sizeof(*users));
 	bool ok;
 
-	if (users == NULL) {
-		report(context, file, 0, "out of memory");
-		return NULL;
-	}
 	atomic_init(&users->references, 1);
 	ok = read_lines(users, file, text, length, report, context);
 	if (users->count > 0) {
