@@ -3,6 +3,7 @@
  */
 #include "slots_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -224,6 +225,59 @@ static void test_slots__refuse_a_row_that_makes_no_sense(void **state)
 	assert_non_null(slots);
 }
 
+#define THREADS       4
+#define CONFIRMATIONS 2000
+
+/* One standby's session: a temporary slot, confirmations on a durable one, looks at all. */
+static void *stand_by(void *context)
+{
+	uint32_t pid = *(const uint32_t *)context;
+	char name[SLOT_NAME_SIZE];
+	char temporary[SLOT_NAME_SIZE];
+	struct error thread_err;
+	struct slot_stats list[2 * THREADS];
+	snprintf(name, sizeof(name), "s%u", pid);
+	snprintf(temporary, sizeof(temporary), "t%u", pid);
+	bool is_well = slots_acquire(slots, name, pid, &thread_err) &&
+		       slots_create(slots, temporary, true, pid, 1, 1, NULL, NULL, &thread_err);
+	for (lsn_t lsn = 1; lsn <= CONFIRMATIONS; lsn++) {
+		slots_confirm(slots, name, lsn * pid, 1);
+		size_t count = slots_list(slots, list, 2 * THREADS);
+		is_well = is_well && count >= THREADS && count <= 2 * THREADS;
+	}
+	slots_drop_temporary(slots, pid);
+	slots_release(slots, name, pid);
+	return is_well ? context : NULL;
+}
+
+static void test_slots__serve_many_threads(void **state)
+{
+	(void)state;
+	pthread_t threads[THREADS];
+	uint32_t pids[THREADS];
+	char name[SLOT_NAME_SIZE];
+	for (uint32_t i = 0; i < THREADS; i++) {
+		pids[i] = i + 1;
+		snprintf(name, sizeof(name), "s%u", pids[i]);
+		create(name, 0);
+	}
+	for (uint32_t i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, stand_by, &pids[i]), 0);
+	}
+	for (uint32_t i = 0; i < THREADS; i++) {
+		void *result;
+		pthread_join(threads[i], &result);
+		assert_ptr_equal(result, &pids[i]);
+	}
+	close_slots();
+	open_slots();
+	assert_int_equal(slots_list(slots, NULL, 0), THREADS);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		snprintf(name, sizeof(name), "s%u", pids[i]);
+		assert_int_equal(stats_of(name).restart_lsn, CONFIRMATIONS * pids[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +295,7 @@ int main(void)
 		SLOTS_TEST(test_slots__a_loss_is_written_at_once),
 		SLOTS_TEST(test_slots__a_loss_during_creation_is_kept),
 		SLOTS_TEST(test_slots__refuse_a_row_that_makes_no_sense),
+		SLOTS_TEST(test_slots__serve_many_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
