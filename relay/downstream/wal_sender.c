@@ -338,7 +338,8 @@ enum wal_sender_step wal_sender_on_copy_data(
 	struct wal_sender *sender, const uint8_t *payload, size_t length, struct error *err)
 {
 	struct client_copy message;
-	const char *reason = "insufficient data left in message";
+	const char *reason =
+		length == 0 ? "no data left in message" : "insufficient data left in message";
 	liveness_on_reply(&sender->liveness, now_us(sender));
 	if (length > 0 && payload[0] != 'r' && payload[0] != 'h') {
 		error_set(err, ERROR_INVALID, "unexpected message type \"%c\"",
