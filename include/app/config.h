@@ -212,6 +212,10 @@ struct config *config_load(const char *file, const struct config_conninfo *conni
 struct config *config_parse(const char *file, const char *directory, const char *text,
 	size_t length, const struct config_conninfo *conninfo,
 	struct config_report *report) MUST_CHECK;
+/* For `check`, which goes on to what a faulty file names: NULL only when the file cannot be read.
+ * What was refused has its default; what is missing though required is NULL. */
+struct config *config_load_anyway(const char *file, const struct config_conninfo *conninfo,
+	struct config_report *report) MUST_CHECK;
 /* Accepts NULL, sets NULL. */
 void config_free(struct config **config);
 

@@ -365,7 +365,7 @@ void config_free(struct config **config)
 	free(freed);
 }
 
-struct config *config_parse(const char *file, const char *directory, const char *text,
+static struct config *parse_anyway(const char *file, const char *directory, const char *text,
 	size_t length, const struct config_conninfo *conninfo, struct config_report *report)
 {
 	struct parser parser = {
@@ -379,10 +379,19 @@ struct config *config_parse(const char *file, const char *directory, const char 
 		config_apply_rules(parser.config, report);
 	}
 	config_report_sort(report);
-	if (report->error_count != errors_before) {
-		config_free(&parser.config);
-	}
 	return parser.config;
+}
+
+struct config *config_parse(const char *file, const char *directory, const char *text,
+	size_t length, const struct config_conninfo *conninfo, struct config_report *report)
+{
+	size_t errors_before = report->error_count;
+	struct config *config = parse_anyway(file, directory, text, length, conninfo, report);
+
+	if (report->error_count != errors_before) {
+		config_free(&config);
+	}
+	return config;
 }
 
 /* malloc'ed; NULL: errno tells why. */
@@ -407,7 +416,7 @@ static char *read_whole(const char *path, size_t *length_out)
 	return text;
 }
 
-struct config *config_load(
+struct config *config_load_anyway(
 	const char *file, const struct config_conninfo *conninfo, struct config_report *report)
 {
 	struct config *config = NULL;
@@ -419,9 +428,21 @@ struct config *config_load(
 		config_report_error(report, file, 1, "could not read the configuration file: %s",
 			strerror(errno));
 	} else {
-		config = config_parse(file, dirname(real), text, length, conninfo, report);
+		config = parse_anyway(file, dirname(real), text, length, conninfo, report);
 	}
 	free(real);
 	free(text);
+	return config;
+}
+
+struct config *config_load(
+	const char *file, const struct config_conninfo *conninfo, struct config_report *report)
+{
+	size_t errors_before = report->error_count;
+	struct config *config = config_load_anyway(file, conninfo, report);
+
+	if (report->error_count != errors_before) {
+		config_free(&config);
+	}
 	return config;
 }

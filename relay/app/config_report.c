@@ -76,7 +76,8 @@ char *config_problem_text(const struct config_problem *problem)
 {
 	char *text;
 
-	if (asprintf(&text, "%s:%u: %s%s", problem->file, problem->line,
+	/* Editors and scripts that jump to a line count from 1. */
+	if (asprintf(&text, "%s:%u: %s%s", problem->file, problem->line == 0 ? 1 : problem->line,
 		    problem->is_warning ? "warning: " : "", problem->message) < 0) {
 		abort();
 	}

@@ -116,7 +116,7 @@ static void check_server(const struct certificate_check *check)
 {
 	const struct config_relay *relay = &check->config->relay;
 	X509 *certificate = read_certificate(check, "tls_cert", relay->tls_cert);
-	EVP_PKEY *key = read_key(check, relay->tls_key);
+	EVP_PKEY *key = *relay->tls_key == '\0' ? NULL : read_key(check, relay->tls_key);
 
 	if (certificate != NULL) {
 		check_dates(check, "tls_cert", relay->tls_cert, certificate);
