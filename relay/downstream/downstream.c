@@ -283,19 +283,18 @@ struct listing {
 	struct standby_stats *stats;
 	size_t capacity;
 	size_t count;
+	struct standby_stats beyond; /* those that no longer fit */
 };
 
 static void visit_listing(void *context, struct downstream_session *session)
 {
 	struct listing *listing = context;
-	struct standby_stats stats;
-	if (!downstream_session_read_stats(session, &stats)) {
-		return;
+	struct standby_stats *stats = listing->count < listing->capacity
+					      ? &listing->stats[listing->count]
+					      : &listing->beyond;
+	if (downstream_session_read_stats(session, stats)) {
+		listing->count++;
 	}
-	if (listing->count < listing->capacity) {
-		listing->stats[listing->count] = stats;
-	}
-	listing->count++;
 }
 
 size_t downstream_list(

@@ -351,8 +351,8 @@ bool wal_store_switch_timeline(struct wal_store *store, tli_t tli, struct error 
 {
 	struct wal_line *line = wal_store_line(store);
 	struct timeline_history history;
-	size_t from;
-	lsn_t fork;
+	size_t from = 0;
+	lsn_t fork = LSN_INVALID;
 	bool ok;
 
 	if (line == NULL) {
