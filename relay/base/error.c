@@ -23,7 +23,9 @@ static void store(char *target, size_t size, const char *format, va_list argumen
 
 static void append(char *target, size_t size, const char *text)
 {
-	strncat(target, text, size - strlen(target) - 1);
+	size_t used = strlen(target);
+
+	(void)snprintf(target + used, size - used, "%s", text);
 }
 
 static void reset(struct error *err, enum error_kind kind)
