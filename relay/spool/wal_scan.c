@@ -134,10 +134,10 @@ static uint32_t page_header_bytes(const struct wal_scan *scan, lsn_t page_lsn)
 	return page_lsn % scan->segment_bytes == 0 ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES;
 }
 
-static const char *page_header_fault(
-	const struct wal_scan *scan, const uint8_t *page, const struct page_header *header)
+static const char *page_header_fault(const struct wal_scan *scan, lsn_t page_lsn,
+	const uint8_t *page, const struct page_header *header)
 {
-	bool is_long = scan->at % scan->segment_bytes == 0;
+	bool is_long = page_lsn % scan->segment_bytes == 0;
 
 	if (header->magic == 0 || (scan->magic != 0 && header->magic != scan->magic)) {
 		return "invalid magic number in page header";
@@ -146,7 +146,7 @@ static const char *page_header_fault(
 		((header->info & PAGE_HAS_LONG_HEADER) != 0) != is_long) {
 		return "invalid info bits in page header";
 	}
-	if (header->lsn != scan->at) {
+	if (header->lsn != page_lsn) {
 		return "page header names another address";
 	}
 	if (header->tli == 0 || header->tli > scan->tli || header->tli < scan->page_tli) {
@@ -208,7 +208,7 @@ static enum step read_page_header(struct wal_scan *scan, const uint8_t *page, ls
 		return STEP_MORE;
 	}
 	header = page_header_get(page);
-	fault = page_header_fault(scan, page, &header);
+	fault = page_header_fault(scan, scan->at, page, &header);
 	if (fault != NULL) {
 		return bad(scan, scan->at, fault);
 	}
@@ -239,7 +239,7 @@ static enum step read_tail(struct wal_scan *scan, const uint8_t *page, lsn_t lim
 		}
 		if (!is_zero(page, SHORT_HEADER_BYTES)) {
 			struct page_header header = page_header_get(page);
-			const char *fault = page_header_fault(scan, page, &header);
+			const char *fault = page_header_fault(scan, scan->at, page, &header);
 
 			if (fault != NULL || header.left != 0) {
 				return bad(scan, scan->at, "bytes after a switch record");
@@ -372,6 +372,21 @@ static enum step read_record(struct wal_scan *scan, const uint8_t *page, lsn_t l
 	return scan->have == scan->total ? end_record(scan, limit) : STEP_DONE;
 }
 
+/* The header of a page in whose middle the scan begins: it tells the version. */
+static enum step read_first_page(struct wal_scan *scan, const uint8_t *page)
+{
+	lsn_t page_lsn = lsn_page_start(scan->at);
+	struct page_header header = page_header_get(page);
+	const char *fault = page_header_fault(scan, page_lsn, page, &header);
+
+	if (fault != NULL) {
+		return bad(scan, page_lsn, fault);
+	}
+	scan->magic = header.magic;
+	scan->page_tli = header.tli;
+	return STEP_DONE;
+}
+
 static bool is_in_record(const struct wal_scan *scan)
 {
 	return scan->start != LSN_INVALID || (scan->is_leading && scan->total > 0);
@@ -383,6 +398,9 @@ static enum step scan_page(struct wal_scan *scan, const uint8_t *page, lsn_t lim
 	lsn_t page_end = lsn_page_start(scan->at) + WAL_PAGE_BYTES;
 	enum step step = STEP_DONE;
 
+	if (scan->magic == 0 && scan->at % WAL_PAGE_BYTES != 0) {
+		step = read_first_page(scan, page);
+	}
 	while (step == STEP_DONE && scan->at < limit && scan->at < page_end) {
 		if (scan->at < scan->tail_end) {
 			step = read_tail(scan, page, limit);

@@ -41,6 +41,9 @@ bool fixture_try_start(struct wal_fixture *fixture, struct error *err)
 	(void)snprintf(path, sizeof(path), "%s/state.db", fixture->path);
 	fixture->database = database_open(path, err);
 	assert_non_null(fixture->database);
+	if (fixture->on_database != NULL) {
+		fixture->on_database(fixture);
+	}
 	fixture->slots = slots_open(fixture->database, err);
 	assert_non_null(fixture->slots);
 	fixture->store = wal_store_open(&fixture->options, fixture->database, fixture->slots, err);

@@ -25,6 +25,8 @@ struct wal_fixture {
 	struct database *database;
 	struct slots *slots;
 	struct wal_store *store;
+	void (*on_database)(struct wal_fixture *fixture); /* opened, nothing in it used yet */
+	void *context;
 };
 
 /* A fresh directory, everything opened. Change options before fixture_reopen(). */

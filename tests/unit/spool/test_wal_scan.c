@@ -63,6 +63,8 @@ static void test_wal_scan__goes_on_from_any_record(void **state)
 	struct wal_maker *maker = wal_maker_new(1, START, SEGMENT, 5);
 
 	(void)state;
+	wal_maker_fill(maker, START + 300000);
+	(void)wal_maker_switch(maker);
 	wal_maker_fill(maker, START + SEGMENT + 300000);
 	for (size_t i = 0; i < maker->record_count; i++) {
 		struct wal_scan scan;
