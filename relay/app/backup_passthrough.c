@@ -69,7 +69,9 @@ struct backup {
 	struct wire_writer writer;
 	struct error err; /* with BACKUP_FAILING */
 	bool is_input_held;
-	bool has_put_failed; /* libpq did not take what the client sent */
+	bool is_copy_done_due; /* a COPY OUT ended, by CopyDone or by an error: see take_copy_data()
+				*/
+	bool has_put_failed;   /* libpq did not take what the client sent */
 	bool is_closed;
 	bool is_step_deferred;
 };
@@ -90,7 +92,7 @@ static void send_messages(struct backup *backup)
 {
 	struct wire_writer *writer = &backup->writer;
 	assert(!writer->bad);
-	for (size_t at = 0; at < writer->length;) {
+	for (size_t at = 0; at < writer->length && !backup->is_closed;) {
 		const uint8_t *message = writer->bytes + at;
 		uint32_t length = wire_get_u32(message + 1);
 		backup->client->send(
@@ -133,6 +135,7 @@ static void end_command(struct backup *backup)
 	struct error err = backup->err;
 	bool has_failed = err.kind != ERROR_NONE;
 	memset(&backup->err, 0, sizeof(backup->err));
+	backup->is_copy_done_due = false;
 	enter(backup, BACKUP_IDLE);
 	hold_input(backup, false);
 	if (has_failed) {
@@ -160,10 +163,19 @@ static void lose_connection(struct backup *backup)
 	end_command(backup);
 }
 
+static void send_copy_done(struct backup *backup)
+{
+	if (backup->is_copy_done_due) {
+		backup->is_copy_done_due = false;
+		backup->client->send(backup->client->context, 'c', "", 0);
+	}
+}
+
 static void on_notice(void *context, const PGresult *result)
 {
 	struct backup *backup = context;
 	if (backup->state != BACKUP_IDLE) {
+		send_copy_done(backup);
 		result_write_notice(&backup->writer, result);
 		send_messages(backup);
 	}
@@ -185,11 +197,16 @@ static bool take_result(struct backup *backup)
 		return false;
 	}
 	PGresult *result = PQgetResult(backup->connection);
+	ExecStatusType status = PQresultStatus(result);
 	if (result == NULL) {
+		send_copy_done(backup);
 		end_command(backup);
 		return false;
 	}
-	ExecStatusType status = PQresultStatus(result);
+	if (status == PGRES_FATAL_ERROR) {
+		backup->is_copy_done_due = false;
+	}
+	send_copy_done(backup);
 	if (!is_expected(backup, status)) {
 		PQclear(result);
 		error_set(&backup->err, ERROR_INVALID, "unexpected answer from the upstream");
@@ -234,10 +251,9 @@ static bool take_copy_data(struct backup *backup)
 	if (length == 0) {
 		return false;
 	}
-	if (length == -1) {
-		backup->client->send(backup->client->context, 'c', "", 0);
-	}
-	/* -2: the result that follows says why. */
+	/* libpq does not tell an end by CopyDone from one by ErrorResponse, which must not look
+	 * like a whole archive: the result that follows decides. */
+	backup->is_copy_done_due = length == -1;
 	enter(backup, BACKUP_ANSWERING);
 	return true;
 }
