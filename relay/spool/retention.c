@@ -63,8 +63,7 @@ static struct wish oldest_wish(const struct retention_input *input)
 			continue;
 		}
 		wish_for(input, &oldest, lsn, RETENTION_BY_HOLDER, i);
-		if (oldest.reason == RETENTION_BY_HOLDER && lsn < neediest &&
-			keep_from(input, lsn) == oldest.lsn) {
+		if (oldest.reason == RETENTION_BY_HOLDER && lsn < neediest) {
 			neediest = lsn;
 			oldest.holder = i;
 		}
@@ -94,7 +93,7 @@ static size_t find_lost(const struct retention_input *input, lsn_t horizon, size
 	size_t count = 0;
 	for (size_t i = 0; i < input->holder_count; i++) {
 		lsn_t lsn = input->holders[i].lsn;
-		if (lsn != LSN_INVALID && keep_from(input, lsn) < horizon) {
+		if (lsn != LSN_INVALID && lsn < horizon) {
 			lost_out[count++] = i;
 		}
 	}
@@ -125,8 +124,7 @@ void retention_decide(const struct retention_input *input, struct retention_deci
 		decision.holder = 0;
 		decision.lost_count = find_lost(input, decision.horizon_lsn, lost_out);
 		decision.is_archive_lost =
-			input->has_archive &&
-			keep_from(input, input->archived_lsn) < decision.horizon_lsn;
+			input->has_archive && input->archived_lsn < decision.horizon_lsn;
 	}
 	*decision_out = decision;
 }
