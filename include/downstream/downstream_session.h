@@ -51,6 +51,9 @@ struct session_host {
 	/* Held while a session changes text that downstream_session_read_stats() reads, and while a
 	 * reader walks the loop's sessions. */
 	pthread_mutex_t stats_lock;
+	/* Held while another thread posts to the loop on a session's behalf, and taken before the
+	 * loop is freed. */
+	pthread_mutex_t end_lock;
 	/* The session of this seat is about to be freed: forget it. On the loop. */
 	void (*on_released)(void *context, void *seat);
 	void *context;

@@ -49,7 +49,7 @@ struct slot_operation;
 
 struct downstream_session {
 	struct session_host *host;
-	void *seat; /* the host's */
+	void *seat;                    /* the host's */
 	struct connection *connection; /* NULL in SESSION_CLOSED */
 	struct evbuffer *input;        /* the connection's, once something came */
 	struct deadlines deadlines;
@@ -80,6 +80,7 @@ struct downstream_session {
 	struct passthrough_client backup_client;
 	bool is_backup_full; /* the provider was told that there is no room */
 	bool is_backup_flush_due;
+	bool is_input_held;  /* the upstream takes the client's COPY more slowly than it comes */
 	bool is_uploading;   /* the command is UPLOAD_MANIFEST: the client's COPY is passed on */
 	bool is_backup_over; /* the handle is to be closed once its callback has returned */
 	size_t copy_in_left; /* of a client's CopyData that is handed on in pieces */

@@ -67,6 +67,15 @@ void session_resume_backup(struct downstream_session *session)
 	}
 }
 
+static void hold_input(void *context, bool is_held)
+{
+	struct downstream_session *session = context;
+	session->is_input_held = is_held;
+	if (!is_held) {
+		session_resume_input(session);
+	}
+}
+
 static void close_backup(void *context)
 {
 	struct downstream_session *session = context;
@@ -117,11 +126,13 @@ void session_start_backup(
 			.send = on_send,
 			.has_room = has_room,
 			.finished = on_finished,
-			.failed = on_failed};
+			.failed = on_failed,
+			.hold_input = hold_input};
 		session->backup = passthrough->open(
 			passthrough->context, session->host->loop, &session->backup_client);
 	}
 	session->is_backup_full = false;
+	session->is_input_held = false;
 	session->is_uploading = command->kind == REPL_UPLOAD_MANIFEST;
 	passthrough->command(session->backup, text);
 }
@@ -183,6 +194,9 @@ bool session_is_in_copy_data(const struct downstream_session *session)
 bool session_take_copy_in(struct downstream_session *session)
 {
 	struct pg_message message;
+	if (session->is_input_held) {
+		return false;
+	}
 	if (session_is_in_copy_data(session)) {
 		return session_take_copy_data(session, session->is_uploading);
 	}

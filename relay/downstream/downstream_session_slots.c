@@ -66,11 +66,15 @@ static void finish_operation(void *context)
 static void on_done(void *context, bool ok, const struct error *err)
 {
 	struct slot_operation *operation = context;
+	struct session_host *host = operation->session->host;
 	operation->ok = ok;
 	if (!ok) {
 		operation->err = *err;
 	}
-	loop_post(operation->session->host->loop, finish_operation, operation);
+	/* The post may be what the host's end waits for: it must be over before the loop goes. */
+	pthread_mutex_lock(&host->end_lock);
+	loop_post(host->loop, finish_operation, operation);
+	pthread_mutex_unlock(&host->end_lock);
 }
 
 static struct slot_operation *begin_operation(struct downstream_session *session, const char *slot)

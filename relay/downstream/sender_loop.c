@@ -136,6 +136,7 @@ struct sender_loop *sender_loop_new(const struct sender_loop_options *options, s
 	sender->options = *options;
 	LIST_INIT(&sender->members);
 	pthread_mutex_init(&sender->host.stats_lock, NULL);
+	pthread_mutex_init(&sender->host.end_lock, NULL);
 	sender->host.shared = options->shared;
 	sender->host.on_released = on_released;
 	sender->host.context = sender;
@@ -165,7 +166,10 @@ void sender_loop_free(struct sender_loop **sender)
 	}
 	assert(LIST_EMPTY(&gone->members));
 	turns_free(&gone->host.turns);
+	pthread_mutex_lock(&gone->host.end_lock);
+	pthread_mutex_unlock(&gone->host.end_lock);
 	loop_free(&gone->host.loop);
+	pthread_mutex_destroy(&gone->host.end_lock);
 	pthread_mutex_destroy(&gone->host.stats_lock);
 	free(gone);
 }

@@ -176,7 +176,6 @@ void relay_fixture_begin_stop(struct relay_fixture *fixture, int64_t timeout_us)
 void relay_fixture_wait_stopped(struct relay_fixture *fixture)
 {
 	pthread_join(fixture->stop_thread, NULL);
-	loop_free(&fixture->stop_loop);
 	fixture->is_stopped = true;
 }
 
@@ -197,6 +196,7 @@ void relay_fixture_free(struct relay_fixture *fixture)
 		relay_fixture_wait_stopped(fixture);
 	}
 	downstream_free(&fixture->downstream);
+	loop_free(&fixture->stop_loop);
 	wal_store_close(&fixture->store);
 	cluster_close(&fixture->cluster);
 	slots_close(&fixture->slots);

@@ -14,6 +14,7 @@
 struct provider {
 	unsigned chunks;
 	bool fails;
+	bool holds; /* what the client sends, now and then */
 	atomic_int opened, closed, commands, resumed;
 	atomic_size_t manifest_bytes;
 };
@@ -21,14 +22,16 @@ struct provider {
 struct handle {
 	struct provider *provider;
 	const struct passthrough_client *client;
+	struct loop *loop;
 	unsigned left;
+	bool is_holding;
 };
 
 static void *provider_open(
 	void *context, struct loop *loop, const struct passthrough_client *client)
 {
-	(void)loop;
 	struct handle *handle = calloc(1, sizeof(*handle));
+	handle->loop = loop;
 	handle->provider = context;
 	handle->client = client;
 	atomic_fetch_add(&handle->provider->opened, 1);
@@ -72,6 +75,13 @@ static void provider_command(void *context, const char *text)
 	send_chunks(handle);
 }
 
+static void let_go(void *context)
+{
+	struct handle *handle = context;
+	handle->is_holding = false;
+	handle->client->hold_input(handle->client->context, false);
+}
+
 static void provider_client_message(void *context, char type, const void *body, size_t length)
 {
 	struct handle *handle = context;
@@ -81,6 +91,12 @@ static void provider_client_message(void *context, char type, const void *body, 
 		assert_int_equal(bytes[i], 'm');
 	}
 	atomic_fetch_add(&handle->provider->manifest_bytes, type == 'd' ? length : 0);
+	assert_false(handle->is_holding);
+	if (handle->provider->holds && type == 'd') {
+		handle->is_holding = true;
+		client->hold_input(client->context, true);
+		loop_post(handle->loop, let_go, handle);
+	}
 	if (type == 'c') {
 		client->send(client->context, 'C', "UPLOAD_MANIFEST", 16);
 		client->finished(client->context);
@@ -219,6 +235,26 @@ static void test_backup__a_manifest_and_its_backup_share_a_connection(void **sta
 	free(manifest);
 }
 
+static void test_backup__a_manifest_comes_no_faster_than_it_is_taken(void **state)
+{
+	(void)state;
+	struct provider provider = {.chunks = 1, .holds = true};
+	struct relay_fixture *fixture = fixture_with(&provider);
+	struct raw_client client;
+	char *manifest = malloc(1 << 20);
+	memset(manifest, 'm', 1 << 20);
+	relay_fixture_log_in(fixture, &client);
+	raw_client_query(&client, "UPLOAD_MANIFEST");
+	assert_string_equal(raw_client_next(&client), "G");
+	raw_client_message(&client, 'd', manifest, 1 << 20);
+	raw_client_message(&client, 'c', "", 0);
+	assert_string_equal(raw_client_until(&client, 'Z'), "C UPLOAD_MANIFEST\nZ I\n");
+	assert_int_equal(provider.manifest_bytes, 1 << 20);
+	raw_client_close(&client);
+	relay_fixture_free(fixture);
+	free(manifest);
+}
+
 static void test_backup__a_stop_ends_it(void **state)
 {
 	(void)state;
@@ -263,6 +299,7 @@ int main(void)
 		cmocka_unit_test(
 			test_backup__a_client_that_goes_takes_its_upstream_connection_along),
 		cmocka_unit_test(test_backup__a_manifest_and_its_backup_share_a_connection),
+		cmocka_unit_test(test_backup__a_manifest_comes_no_faster_than_it_is_taken),
 		cmocka_unit_test(test_backup__a_stop_ends_it),
 		cmocka_unit_test(test_backup__the_next_query_waits_for_its_end),
 	};
