@@ -81,7 +81,9 @@ static void test_slots__temporary_ones_never_touch_the_database(void **state)
 	/* A row of that name, which an update or a delete would hit. */
 	query("INSERT INTO slots VALUES ('t1', '0/0', 1, 0)");
 	slots_confirm(slots, "t1", 0x2000, 1);
+	drain();
 	slots_mark_lost(slots, "t1");
+	drain();
 	assert_true(drop("t1", 8));
 	drain();
 	assert_string_equal(query("SELECT count(*) FROM slots"), "1");
