@@ -151,7 +151,7 @@ static bool read_type(struct hba_rule *rule, size_t *at, struct error *err)
 		[TYPE_HOSTSSL] = "hostssl",
 		[TYPE_HOSTNOSSL] = "hostnossl"};
 	static const char *const others[] = {"hostgssenc", "hostnogssenc", NULL};
-	const struct token *token;
+	const struct token *token = NULL;
 
 	if (!next_single(rule, at, "connection type", "connection type", &token, err)) {
 		return false;
@@ -238,7 +238,7 @@ static bool read_range(struct hba_rule *rule, size_t *at, const char *text, stru
 	char address[INET6_ADDRSTRLEN];
 	const char *slash = strchr(text, '/');
 	size_t length = slash != NULL ? (size_t)(slash - text) : strlen(text);
-	const struct token *token;
+	const struct token *token = NULL;
 
 	if (length >= sizeof(address)) {
 		return refuse_address(text, err);
@@ -267,7 +267,7 @@ static bool read_range(struct hba_rule *rule, size_t *at, const char *text, stru
 
 static bool read_address(struct hba_rule *rule, size_t *at, struct error *err)
 {
-	const struct token *token;
+	const struct token *token = NULL;
 
 	if (rule->type == TYPE_LOCAL) {
 		return true;
@@ -301,7 +301,7 @@ static bool read_method(struct hba_rule *rule, size_t *at, struct error *err)
 	static const char *const passwords[] = {"md5", "password", NULL};
 	static const char *const others[] = {
 		"ident", "peer", "gss", "sspi", "pam", "bsd", "ldap", "radius", "oauth", NULL};
-	const struct token *token;
+	const struct token *token = NULL;
 
 	if (!next_single(rule, at, "authentication method",
 		    "authentication type; specify exactly one authentication type per line", &token,
