@@ -35,6 +35,15 @@ enum step_begin handshake_ask(struct upstream_handshake *handshake, struct error
 /* Returns false and sets the way in which the handshake fails. */
 bool handshake_refuse(struct upstream_handshake *handshake, enum upstream_failure failure);
 
+/* handshake_probe.c: does the server have the WAL at lsn? For begin(), on_copy and on_error of a
+ * step; handshake->probe tells when the query is over. */
+enum step_begin handshake_ask_probe(
+	struct upstream_handshake *handshake, lsn_t lsn, tli_t tli, struct error *err);
+bool handshake_take_probe(struct upstream_handshake *handshake, const uint8_t *payload,
+	size_t length, struct error *err);
+bool handshake_take_probe_error(
+	struct upstream_handshake *handshake, const char *sqlstate, const char *message);
+
 /* handshake_identify.c */
 extern const struct handshake_step handshake_identify_system;
 extern const struct handshake_step handshake_show_segment_size;
@@ -48,6 +57,7 @@ extern const struct handshake_step handshake_missing_histories;
 extern const struct handshake_step handshake_follow;
 /* handshake_slot.c */
 extern const struct handshake_step handshake_find_slot;
+extern const struct handshake_step handshake_check_wal;
 extern const struct handshake_step handshake_create_slot;
 extern const struct handshake_step handshake_read_slot;
 /* handshake_first_point.c */

@@ -2,9 +2,9 @@
  * upstream_choice: which timeline to follow, from where, or why not.
  *
  * A pure decision over what we hold and what the server says of itself. WAL is always asked for
- * from the start of the segment that holds our end, so that the bytes we have there are compared
- * with the server's. Timelines are followed one fork at a time: after a switch the decision is
- * taken anew.
+ * from the start of the segment that holds our end (or the server's, when it is behind us), so that
+ * the bytes we have there are compared with the server's. Timelines are followed one fork at a
+ * time: after a switch the decision is taken anew.
  */
 #ifndef UPSTREAM_UPSTREAM_CHOICE_H
 #define UPSTREAM_UPSTREAM_CHOICE_H
@@ -16,6 +16,7 @@
 
 struct upstream_choice_input {
 	const struct timeline_history *ours; /* NULL: nothing begun */
+	lsn_t oldest_lsn;                    /* first byte of the live range still held */
 	lsn_t received_lsn;                  /* on our current timeline */
 	const struct timeline_history *theirs;
 	lsn_t server_lsn; /* IDENTIFY_SYSTEM's xlogpos, on their current timeline */
@@ -27,7 +28,7 @@ enum upstream_choice_kind {
 	UPSTREAM_CHOICE_CONTINUE, /* stream tli from start_lsn */
 	UPSTREAM_CHOICE_SWITCH,   /* our timeline ended at fork_lsn: go on as tli, then choose again
 				   */
-	UPSTREAM_CHOICE_BEHIND,   /* our timeline, but the server has not got to our last segment */
+	UPSTREAM_CHOICE_BEHIND,   /* our timeline, but the server has none of what we hold */
 	UPSTREAM_CHOICE_STALE,    /* the server is on a timeline ours descends from */
 	UPSTREAM_CHOICE_UNRELATED, /* neither descends from the other */
 };

@@ -35,6 +35,10 @@ struct upstream_failure_rule {
 	bool has_diverged;
 };
 
+#define UPSTREAM_GAP_HINT                                                                          \
+	"What is held is still served. If no other upstream has the WAL, begin a new range with "  \
+	"\"walrelay reset --from LSN\"."
+
 const struct upstream_failure_rule *upstream_failure_rule(enum upstream_failure failure);
 
 /* What a server's error means. Both texts may be NULL. */

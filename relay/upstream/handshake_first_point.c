@@ -8,7 +8,6 @@
  */
 #include "upstream/handshake_step.h"
 
-#include "protocol/repl_message.h"
 #include "upstream/upstream_choice.h"
 
 #include <assert.h>
@@ -44,9 +43,8 @@ static enum step_begin search(struct upstream_handshake *handshake, struct error
 	if (!start_search_next(&handshake->search, &lsn)) {
 		return begin_at(handshake, lsn, err) ? STEP_DONE : STEP_FAILED;
 	}
-	handshake->probe = PROBE_OPEN;
-	return handshake_ask(handshake, err, "START_REPLICATION " LSN_FORMAT " TIMELINE %u",
-		LSN_ARGS(lsn), upstream_timeline_of(&handshake->theirs, lsn));
+	return handshake_ask_probe(
+		handshake, lsn, upstream_timeline_of(&handshake->theirs, lsn), err);
 }
 
 static enum step_begin begin_first_point(struct upstream_handshake *handshake, struct error *err)
@@ -66,43 +64,9 @@ static enum step_begin begin_first_point(struct upstream_handshake *handshake, s
 	return search(handshake, err);
 }
 
-static bool take_probe(struct upstream_handshake *handshake, const uint8_t *payload, size_t length,
-	struct error *err)
-{
-	struct server_copy copy;
-	const char *reason;
-
-	/* What was on its way comes before the end of the stream. */
-	if (handshake->probe != PROBE_OPEN) {
-		return true;
-	}
-	if (server_copy_decode(payload, length, &copy, &reason) != DECODE_OK) {
-		return error_set(
-			err, ERROR_INVALID, "upstream sent a malformed message: %s", reason);
-	}
-	if (copy.kind != SERVER_COPY_WAL) {
-		return true;
-	}
-	handshake->probe = PROBE_HELD;
-	return upstream_session_end_copy(handshake->options.session, err);
-}
-
-static bool take_probe_error(
-	struct upstream_handshake *handshake, const char *sqlstate, const char *message)
-{
-	if (upstream_failure_of_server(sqlstate, message) != UPSTREAM_FAILURE_GAP) {
-		return false;
-	}
-	/* An error behind the first WAL says nothing of the segment asked for. */
-	if (handshake->probe == PROBE_OPEN) {
-		handshake->probe = PROBE_GONE;
-	}
-	return true;
-}
-
 const struct handshake_step handshake_first_point = {
 	.command = "START_REPLICATION",
 	.begin = begin_first_point,
-	.on_copy = take_probe,
-	.on_error = take_probe_error,
+	.on_copy = handshake_take_probe,
+	.on_error = handshake_take_probe_error,
 };

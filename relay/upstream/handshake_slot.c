@@ -85,6 +85,35 @@ const struct handshake_step handshake_find_slot = {
 	.on_rows = take_slot,
 };
 
+/* A slot that was there held our WAL. Before it is made again the server must still have that: a
+ * slot beyond a gap would only hide it. */
+static enum step_begin begin_check(struct upstream_handshake *handshake, struct error *err)
+{
+	if (handshake->slot_state != UPSTREAM_SLOT_MISSING || !handshake->slot_was_known ||
+		handshake->tli == 0 || handshake->start_lsn >= handshake->server_lsn) {
+		return STEP_DONE;
+	}
+	if (!handshake->has_asked) {
+		return handshake_ask_probe(handshake, handshake->start_lsn, handshake->tli, err);
+	}
+	if (handshake->probe == PROBE_GONE) {
+		error_set(err, ERROR_NOT_FOUND,
+			"upstream has lost slot \"%s\" and no longer has the WAL at " LSN_FORMAT,
+			handshake->options.slot, LSN_ARGS(handshake->start_lsn));
+		error_hint(err, UPSTREAM_GAP_HINT);
+		handshake_refuse(handshake, UPSTREAM_FAILURE_GAP);
+		return STEP_FAILED;
+	}
+	return STEP_DONE;
+}
+
+const struct handshake_step handshake_check_wal = {
+	.command = "START_REPLICATION",
+	.begin = begin_check,
+	.on_copy = handshake_take_probe,
+	.on_error = handshake_take_probe_error,
+};
+
 static enum step_begin begin_create(struct upstream_handshake *handshake, struct error *err)
 {
 	if (handshake->has_asked || handshake->slot_state != UPSTREAM_SLOT_MISSING) {

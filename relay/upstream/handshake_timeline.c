@@ -78,14 +78,17 @@ const struct handshake_step handshake_current_history = {
 static struct upstream_choice choose(
 	const struct upstream_handshake *handshake, const struct timeline_history *ours)
 {
-	const struct upstream_choice_input input = {
+	struct upstream_choice_input input = {
 		.ours = ours,
-		.received_lsn = wal_store_received(handshake->options.store).lsn,
 		.theirs = &handshake->theirs,
 		.server_lsn = handshake->server_lsn,
 		.segment_bytes = handshake->identity.segment_bytes,
 	};
+	struct wal_store_stats stats;
 
+	wal_store_read_stats(handshake->options.store, &stats);
+	input.oldest_lsn = stats.oldest_lsn;
+	input.received_lsn = stats.received_lsn;
 	return upstream_choose(&input);
 }
 
@@ -119,7 +122,7 @@ static bool refuse_choice(struct upstream_handshake *handshake,
 	switch (choice->kind) {
 	case UPSTREAM_CHOICE_BEHIND:
 		error_set(err, ERROR_INVALID,
-			"upstream is at " LSN_FORMAT " on timeline %u, behind our " LSN_FORMAT,
+			"upstream is at " LSN_FORMAT " on timeline %u, far behind our " LSN_FORMAT,
 			LSN_ARGS(handshake->server_lsn), handshake->server_tli, LSN_ARGS(ours.lsn));
 		return handshake_refuse(handshake, UPSTREAM_FAILURE_BEHIND);
 	case UPSTREAM_CHOICE_STALE:
@@ -248,6 +251,18 @@ static bool switch_timeline(struct upstream_handshake *handshake,
 	return true;
 }
 
+static void warn_of_a_server_behind(const struct upstream_handshake *handshake)
+{
+	struct wal_position ours = wal_store_received(handshake->options.store);
+
+	if (handshake->server_tli == ours.tli && handshake->server_lsn < ours.lsn) {
+		log_warning("upstream",
+			"upstream is at " LSN_FORMAT " on timeline %u, behind our " LSN_FORMAT
+			": what it has is compared",
+			LSN_ARGS(handshake->server_lsn), ours.tli, LSN_ARGS(ours.lsn));
+	}
+}
+
 static enum step_begin begin_follow(struct upstream_handshake *handshake, struct error *err)
 {
 	struct upstream_choice choice = choose_now(handshake);
@@ -262,6 +277,7 @@ static enum step_begin begin_follow(struct upstream_handshake *handshake, struct
 	if (!refuse_choice(handshake, &choice, err)) {
 		return STEP_FAILED;
 	}
+	warn_of_a_server_behind(handshake);
 	handshake->tli = choice.tli;
 	handshake->start_lsn = choice.start_lsn;
 	return STEP_DONE;

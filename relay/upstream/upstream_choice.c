@@ -8,12 +8,18 @@
 
 static struct upstream_choice same_timeline(const struct upstream_choice_input *input, tli_t tli)
 {
+	const struct timeline_entry *entry = timeline_history_find(input->ours, tli);
 	struct upstream_choice choice = {.kind = UPSTREAM_CHOICE_CONTINUE, .tli = tli};
+	lsn_t floor_lsn;
 
-	choice.start_lsn = lsn_segment_start(input->received_lsn, input->segment_bytes);
-	/* Within the segment the server may lag behind us: a standby does after a restart of its
-	 * own. Further back it would refuse the start point. */
-	if (choice.start_lsn > input->server_lsn) {
+	assert(entry != NULL);
+	floor_lsn =
+		lsn_segment_start(lsn_max(entry->begin, input->oldest_lsn), input->segment_bytes);
+	/* A standby is behind us after a restart of its own, a server restored from a snapshot for
+	 * good: what it has is compared, and where it goes on. */
+	choice.start_lsn = lsn_segment_start(
+		lsn_min(input->received_lsn, input->server_lsn), input->segment_bytes);
+	if (choice.start_lsn < floor_lsn) {
 		choice.kind = UPSTREAM_CHOICE_BEHIND;
 	}
 	return choice;

@@ -25,6 +25,7 @@ static const struct handshake_step *const steps[] = {
 	&handshake_missing_histories,
 	&handshake_follow,
 	&handshake_find_slot,
+	&handshake_check_wal,
 	&handshake_create_slot,
 	&handshake_read_slot,
 	&handshake_first_point,

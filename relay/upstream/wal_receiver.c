@@ -189,8 +189,7 @@ static bool take_wal(struct wal_receiver *receiver, const struct wal_data *wal, 
 	}
 	if (!wal_store_append(
 		    receiver->options.store, wal->start_lsn, wal->wal, wal->wal_length, err)) {
-		return err->kind == ERROR_DIVERGED ? error_wrap(err, "upstream has diverged")
-						   : false;
+		return false;
 	}
 	receiver->rules.stream_lsn += wal->wal_length;
 	receiver->wal_bytes += wal->wal_length;
@@ -272,9 +271,7 @@ static void take_server_error(struct wal_receiver *receiver, const PGresult *res
 
 	server_error_set(&err, result, "upstream does not stream");
 	if (failure == UPSTREAM_FAILURE_GAP) {
-		error_hint(&err, "What is held is still served. If no other upstream has the WAL, "
-				 "begin a new "
-				 "range with \"walrelay reset --from LSN\".");
+		error_hint(&err, UPSTREAM_GAP_HINT);
 	}
 	fail(receiver, failure, &err);
 }

@@ -13,6 +13,7 @@
 
 #define MB      (1u << 20)
 #define SEGMENT (16u * MB)
+#define OLDEST  (17u * MB)
 
 /* A history in PostgreSQL's own format; NULL text with tli 0: nothing begun. */
 struct side {
@@ -38,7 +39,9 @@ static const struct choice_case cases[] = {
 	{"same timeline, server behind in our segment", {1, "", 40 * MB}, {1, "", 33 * MB},
 		{UPSTREAM_CHOICE_CONTINUE, 1, 32 * MB, 0}},
 	{"same timeline, server a segment behind", {1, "", 40 * MB}, {1, "", 31 * MB},
-		{UPSTREAM_CHOICE_BEHIND, 1, 32 * MB, 0}},
+		{UPSTREAM_CHOICE_CONTINUE, 1, 16 * MB, 0}},
+	{"same timeline, server behind what we hold", {1, "", 40 * MB}, {1, "", 15 * MB},
+		{UPSTREAM_CHOICE_BEHIND, 1, 0, 0}},
 	{"same later timeline", {2, "1\t0/2000000\tx\n", 35 * MB},
 		{2, "1\t0/2000000\tx\n", 36 * MB}, {UPSTREAM_CHOICE_CONTINUE, 2, 32 * MB, 0}},
 	{"same number, another fork", {2, "1\t0/2000000\tx\n", 35 * MB},
@@ -86,7 +89,8 @@ static void check_case(const struct choice_case *c)
 {
 	struct timeline_history ours = {0};
 	struct timeline_history theirs = {0};
-	struct upstream_choice_input input = {.received_lsn = c->ours.lsn,
+	struct upstream_choice_input input = {.oldest_lsn = OLDEST,
+		.received_lsn = c->ours.lsn,
 		.theirs = &theirs,
 		.server_lsn = c->theirs.lsn,
 		.segment_bytes = SEGMENT};
