@@ -12,16 +12,17 @@
 
 #include "net/loop.h"
 
-static int64_t earliest(const struct deadlines *deadlines)
+/* Index of the earliest deadline; -1: none is set. */
+static int earliest(const struct deadlines *deadlines)
 {
-	int64_t at_us = 0;
+	int found = -1;
 	for (int reason = 0; reason < deadlines->count; reason++) {
-		int64_t candidate_us = deadlines->at_us[reason];
-		if (candidate_us != 0 && (at_us == 0 || candidate_us < at_us)) {
-			at_us = candidate_us;
+		int64_t at_us = deadlines->at_us[reason];
+		if (at_us != 0 && (found < 0 || at_us < deadlines->at_us[found])) {
+			found = reason;
 		}
 	}
-	return at_us;
+	return found;
 }
 
 static void arm(struct deadlines *deadlines, int64_t at_us)
@@ -43,9 +44,11 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 	struct deadlines *deadlines = context;
 	deadlines->armed_us = 0;
 	int64_t now_us = loop_now_us(deadlines->loop);
-	for (int reason = 0; reason < deadlines->count; reason++) {
-		if (deadlines->at_us[reason] == 0 || deadlines->at_us[reason] > now_us) {
-			continue;
+	/* Bounded: a deadline may be set anew to a time already past. */
+	for (int fired = 0; fired < deadlines->count; fired++) {
+		int reason = earliest(deadlines);
+		if (reason < 0 || deadlines->at_us[reason] > now_us) {
+			break;
 		}
 		deadlines->at_us[reason] = 0;
 		deadlines->call(deadlines->context, reason);
@@ -53,9 +56,10 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 			return;
 		}
 	}
-	int64_t at_us = earliest(deadlines);
-	if (at_us != 0 && (deadlines->armed_us == 0 || at_us < deadlines->armed_us)) {
-		arm(deadlines, at_us);
+	int next = earliest(deadlines);
+	if (next >= 0 &&
+		(deadlines->armed_us == 0 || deadlines->at_us[next] < deadlines->armed_us)) {
+		arm(deadlines, deadlines->at_us[next]);
 	}
 }
 

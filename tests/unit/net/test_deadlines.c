@@ -68,6 +68,16 @@ static void test_deadlines__fire_in_order_of_time_and_clear_themselves(void **st
 	assert_false(fired->was_set[FIRST] || fired->was_set[SECOND] || fired->was_set[THIRD]);
 }
 
+static void test_deadlines__fire_in_order_of_time_when_the_loop_is_late(void **state)
+{
+	struct fired *fired = *state;
+	deadlines_set(&fired->deadlines, FIRST, 3);
+	deadlines_set(&fired->deadlines, SECOND, 1);
+	deadlines_set(&fired->deadlines, THIRD, 2);
+	RUN_UNTIL(fired->loop, strlen(fired->order) == 3);
+	assert_string_equal(fired->order, "231");
+}
+
 static void test_deadlines__one_pushed_back_does_not_fire_early(void **state)
 {
 	struct fired *fired = *state;
@@ -132,6 +142,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_deadlines__fire_in_order_of_time_and_clear_themselves, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_deadlines__fire_in_order_of_time_when_the_loop_is_late, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_deadlines__one_pushed_back_does_not_fire_early, setup, teardown),
