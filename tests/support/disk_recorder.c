@@ -110,6 +110,37 @@ static int find_name(const struct disk_recorder *recorder, const char *name)
 	return -1;
 }
 
+struct disk_recorder *disk_recorder_continue(const struct disk_recorder *from, size_t count)
+{
+	struct disk_recorder *recorder = disk_recorder_new();
+
+	for (size_t i = 0; i < count; i++) {
+		const struct disk_event *event = &from->events[i];
+		struct disk_event *copy = add(recorder, event->kind);
+		uint8_t *bytes = event->bytes;
+		int old;
+
+		*copy = *event;
+		copy->bytes = NULL;
+		if (bytes != NULL) {
+			set_bytes(copy, bytes, event->length);
+		}
+		if (event->kind == DISK_CREATE || event->kind == DISK_RENAME) {
+			const char *name = event->kind == DISK_CREATE ? event->name : event->to;
+
+			old = find_name(recorder, name);
+			if (old >= 0) {
+				recorder->names[old][0] = '\0';
+			}
+			recorder->files += event->kind == DISK_CREATE;
+			set_name(recorder->names[event->file], name);
+		} else if (event->kind == DISK_UNLINK && event->file >= 0) {
+			recorder->names[event->file][0] = '\0';
+		}
+	}
+	return recorder;
+}
+
 static int record_open(void *context, int directory_fd, const char *name, int flags, mode_t mode)
 {
 	struct disk_recorder *recorder = context;

@@ -45,6 +45,9 @@ enum disk_loss { DISK_LOSES_NOTHING, DISK_LOSES_ALL, DISK_LOSES_SOME };
 struct disk_recorder;
 
 struct disk_recorder *disk_recorder_new(void);
+/* The machine goes on running but the program starts anew: the first count events of another
+ * recorder have happened, and nothing was lost. */
+struct disk_recorder *disk_recorder_continue(const struct disk_recorder *from, size_t count);
 void disk_recorder_free(struct disk_recorder *recorder);
 struct durable_operations disk_recorder_operations(struct disk_recorder *recorder);
 /* The bytes are copied. */

@@ -312,11 +312,11 @@ static size_t rounds(void)
 	return text == NULL ? 1 : strtoul(text, NULL, 10);
 }
 
-static void drill_cut_everywhere(struct drill *drill)
+static void drill_cut_everywhere(struct drill *drill, size_t from)
 {
 	size_t events = disk_recorder_count(drill->recorder);
 
-	for (size_t count = 0; count <= events; count++) {
+	for (size_t count = from; count <= events; count++) {
 		bool is_mark = count > 0 &&
 			       disk_recorder_event(drill->recorder, count - 1)->kind == DISK_MARK;
 
@@ -335,7 +335,7 @@ static void run_drill(uint64_t seed, void (*work)(struct drill *drill))
 	struct drill drill;
 
 	drill_record(&drill, seed, work);
-	drill_cut_everywhere(&drill);
+	drill_cut_everywhere(&drill, 0);
 	drill_release(&drill);
 }
 
@@ -415,6 +415,57 @@ static void test_wal_store_power_cut__while_old_segments_go(void **state)
 	run_drill(7, work_prune);
 }
 
+/* The program is killed after count events: what it wrote is in the page cache, not on disk. It
+ * starts again, acknowledges what it finds and a little more, and then the power goes. */
+static void second_life(struct drill *first, size_t count)
+{
+	struct promise promise = find_promise(first, count);
+	struct drill second = *first;
+	struct wal_position received;
+	struct wal_watcher *watcher;
+
+	second.recorder = disk_recorder_continue(first->recorder, count);
+	second.operations = disk_recorder_operations(second.recorder);
+	fixture_make_directory(&second.fixture);
+	assert_int_equal(mkdir(second.fixture.directory, 0700), 0);
+	disk_recorder_build(
+		first->recorder, count, DISK_LOSES_NOTHING, 1, second.fixture.directory);
+	restore_database(&second.fixture, promise.database);
+	second.fixture.options.operations = &second.operations;
+	second.fixture.on_database = on_database;
+	second.fixture.context = &second;
+	fixture_start(&second.fixture);
+	received = wal_store_received(second.fixture.store);
+	if (received.tli != 0) {
+		struct wal_maker *maker = second.makers[received.tli];
+
+		/* Found is acknowledged. */
+		on_flushed(&second, WAL_STORE_FLUSHED);
+		watcher = wal_store_add_watcher(
+			second.fixture.store, WAL_STORE_FLUSHED, on_flushed, &second);
+		append(&second, maker, received.lsn, lsn_min(received.lsn + 300000, maker->at),
+			100000);
+		wal_store_remove_watcher(second.fixture.store, &watcher);
+	}
+	fixture_close(&second.fixture);
+	drill_cut_everywhere(&second, count);
+	disk_recorder_free(second.recorder);
+}
+
+static void test_wal_store_power_cut__after_the_program_was_killed(void **state)
+{
+	struct drill drill;
+	size_t events;
+
+	(void)state;
+	drill_record(&drill, 8, work_switch);
+	events = disk_recorder_count(drill.recorder);
+	for (size_t i = 1; i < 12; i++) {
+		second_life(&drill, events * i / 12);
+	}
+	drill_release(&drill);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_wal_store_power_cut__while_the_timeline_switches),
 		cmocka_unit_test(test_wal_store_power_cut__after_a_gap),
 		cmocka_unit_test(test_wal_store_power_cut__while_old_segments_go),
+		cmocka_unit_test(test_wal_store_power_cut__after_the_program_was_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
