@@ -202,6 +202,7 @@ const struct config_option *config_option_nearest(enum config_section section, c
 			keys[count++] = config_options[i].key;
 		}
 	}
+	assert(first != NULL);
 	/* A section's rows stand together. */
 	return first + edit_distance_nearest(key, keys, count);
 }

@@ -13,6 +13,9 @@
 #include <string.h>
 
 static void store(char *target, size_t size, const char *format, va_list arguments)
+	PRINTF_LIKE(3, 0);
+
+static void store(char *target, size_t size, const char *format, va_list arguments)
 {
 	char text[sizeof(((struct error *)NULL)->message)];
 
