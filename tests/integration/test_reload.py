@@ -1,4 +1,6 @@
 """SIGHUP: a good configuration takes effect without dropping a connection, a faulty one not at all."""
+from support.replication import command
+from support.wait import wait_until
 
 
 def attached(site):
@@ -31,6 +33,8 @@ def test_a_faulty_configuration_is_refused_as_a_whole(site):
 
     relay.configure("spool", retain_size="32MB", retane_time=None)
     before = relay.reload()
+    relay.wait_for_log("configuration reloaded", before)
+    command(relay, "IDENTIFY_SYSTEM")
     relay.wait_for_log("DEBUG", before)
     still_attached()
 
@@ -41,7 +45,6 @@ def test_a_faulty_hba_file_leaves_the_old_rules_in_force(site):
     before = relay.reload()
     relay.wait_for_log(f"{relay.hba_file}:1: .*maybe", before)
     still_attached()
-    from support.replication import command
     assert command(relay, "IDENTIFY_SYSTEM")
 
 
@@ -52,7 +55,6 @@ def test_retention_changes_on_reload(site):
     relay.wait_flushed(primary.flush_lsn() // (16 << 20) * (16 << 20))
     held = relay.metric("spool_oldest_lsn_bytes")
     relay.configure("spool", retain_size="16MB").reload()
-    from support.wait import wait_until
     wait_until(lambda: relay.metric("spool_oldest_lsn_bytes") > held, what="old segments to go")
     still_attached()
 
@@ -61,6 +63,5 @@ def test_a_new_conninfo_reconnects_and_streams_on(site):
     primary, relay, _ = attached(site)
     relay.configure("upstream", conninfo=primary.conninfo(application_name="renamed"))
     relay.reload()
-    from support.wait import wait_until
     wait_until(lambda: primary.walsenders() == ["renamed"])
     relay.wait_ready()

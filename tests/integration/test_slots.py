@@ -8,13 +8,13 @@ from support.wait import wait_until
 from support.wal import parse_lsn
 
 
-def small(site):
+def small(site, retain="2MB"):
     primary = site.primary(wal_segsize=1, wal_keep_size="0")
-    return primary, site.relay(primary, spool={"retain_size": "2MB"})
+    return primary, site.relay(primary, spool={"retain_size": retain})
 
 
 def test_a_slot_reserves_from_the_last_checkpoint_on(site):
-    primary, relay = small(site)
+    primary, relay = small(site, retain="16MB")
     primary.execute("CHECKPOINT")
     redo = parse_lsn(primary.value("SELECT redo_lsn::text FROM pg_control_checkpoint()"))
     write_wal(primary, 3)

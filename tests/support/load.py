@@ -7,7 +7,7 @@ TABLES = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_hi
 
 
 def pgbench_init(server, scale=1, client_bin=None):
-    subprocess.run([(client_bin or server.bin_dir) / "pgbench", "-i", "-q", "-s", str(scale), "-d",
+    subprocess.run([(client_bin or server.bin_dir) / "pgbench", "-i", "-q", "-s", str(scale),
                     server.conninfo(dbname="postgres")], check=True, capture_output=True, timeout=120)
 
 
@@ -27,9 +27,10 @@ class Pgbench(Process):
     def __init__(self, name, directory, server, clients=2, seconds=600, rate=None, client_bin=None):
         super().__init__(name, directory)
         self.command = [(client_bin or server.bin_dir) / "pgbench", "-n", "-c", clients, "-j", "1",
-                        "-T", seconds, "-d", server.conninfo(dbname="postgres")]
+                        "-T", seconds]
         if rate:
             self.command += ["-R", rate]
+        self.command.append(server.conninfo(dbname="postgres"))
 
     def start(self):
         self.spawn(self.command)

@@ -11,7 +11,8 @@ POSTGRES_EPOCH = 946684800
 def connect(conninfo, **parameters):
     """A connection for replication commands with results (not for streaming)."""
     return psycopg.connect(conninfo, replication="true", autocommit=True,
-                           cursor_factory=psycopg.ClientCursor, connect_timeout=10, **parameters)
+                           cursor_factory=psycopg.ClientCursor, client_encoding="UTF8",
+                           connect_timeout=10, **parameters)
 
 
 def command(server, text):

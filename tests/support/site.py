@@ -34,6 +34,7 @@ class Site:
         relay = self.add(Relay(name, self.directory / name, source))
         for section, values in sections.items():
             relay.configure(section, **values)
+        relay.configure()
         return relay.start() if start else relay
 
     def standby(self, seed, upstream, name, slot=None, start=True, **settings):
