@@ -17,9 +17,9 @@
 struct database;
 struct sqlite3;
 
-/* Runs on the database's thread. Returning false rolls this job back (and no other; when SQLite gives
- * up the whole transaction, as on a full disk, all jobs in it are told that they failed). It neither
- * begins nor ends a transaction. */
+/* Runs on the database's thread. Returning false rolls this job back (and no other; when SQLite
+ * gives up the whole transaction, as on a full disk, all jobs in it are told that they failed). It
+ * neither begins nor ends a transaction. */
 typedef bool database_job(struct sqlite3 *connection, void *context, struct error *err);
 /* Runs on the database's thread after the commit (ok) or the rollback (not ok, err says why): post
  * to your loop from here. May be NULL. */
@@ -33,8 +33,8 @@ void database_close(struct database **database);
 void database_submit(
 	struct database *database, database_job *job, database_done *done, void *context);
 /* Any thread that may block: runs the job and waits until it is committed. */
-bool database_run(struct database *database, database_job *job, void *context, struct error *err)
-	MUST_CHECK;
+bool database_run(
+	struct database *database, database_job *job, void *context, struct error *err) MUST_CHECK;
 /* Convenience for a job: run SQL without results; err names the statement. */
 bool database_execute(struct sqlite3 *connection, const char *sql, struct error *err) MUST_CHECK;
 
