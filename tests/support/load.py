@@ -2,6 +2,7 @@
 import subprocess
 
 from support.process import Process
+from support.wait import wait_until
 
 TABLES = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history"]
 
@@ -26,6 +27,7 @@ class Pgbench(Process):
 
     def __init__(self, name, directory, server, clients=2, seconds=600, rate=None, client_bin=None):
         super().__init__(name, directory)
+        self.server = server
         self.command = [(client_bin or server.bin_dir) / "pgbench", "-n", "-c", clients, "-j", "1",
                         "-T", seconds]
         if rate:
@@ -37,8 +39,13 @@ class Pgbench(Process):
         return self
 
     def stop(self):
+        """Also waits for the transactions it leaves behind: the server ends them in its own time."""
         if self.is_running:
             self.terminate()
+        if self.server.is_running:
+            wait_until(lambda: self.server.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'") == 0,
+                what="the server to be done with pgbench")
 
 
 def fingerprint(server, table):
