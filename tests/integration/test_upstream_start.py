@@ -104,7 +104,7 @@ def test_a_slot_in_use_is_waited_for(site):
 def test_the_slot_follows_what_is_on_the_relays_disk(site):
     primary = site.primary(wal_segsize=1)
     relay = site.relay(primary)
-    write_wal(primary, 4 * MB)
+    write_wal(primary, 4)
     end = primary.flush_lsn()
     relay.wait_flushed(end)
     wait_until(lambda: parse_lsn(primary.value(
