@@ -75,6 +75,13 @@ static void log_end(const struct downstream_session *session, const char *reason
 void session_start_stream(struct downstream_session *session, const struct repl_command *command)
 {
 	struct error err = {0};
+	if (command->option_count > 0) {
+		/* PostgreSQL's grammar has options for logical streams only. */
+		error_set(&err, ERROR_INVALID, "syntax error");
+		error_sqlstate(&err, "42601");
+		session_fail_command(session, &err);
+		return;
+	}
 	if (command->slot[0] != '\0' && !session_acquire_slot(session, command->slot, &err)) {
 		session_fail_command(session, &err);
 		return;

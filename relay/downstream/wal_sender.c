@@ -227,7 +227,7 @@ static void queue_span(
 	wal_cursor_advance(sender->cursor, span->length);
 }
 
-/* Fills the connection up to the high-water mark; answers why it stopped, WAL_READ_DATA: full. */
+/* Fills the connection up to the high-water mark; answers why it stopped, WAL_READ_DATA: enough. */
 static enum wal_read fill(struct wal_sender *sender, struct error *err)
 {
 	struct standby_progress *progress = sender->options.progress;
@@ -237,7 +237,10 @@ static enum wal_read fill(struct wal_sender *sender, struct error *err)
 	enum wal_read read = WAL_READ_DATA;
 	struct wal_span span;
 	lag_tracker_on_sent(&sender->lag, end_lsn, now_us(sender));
-	while (connection_output_bytes(sender->options.connection) < WAL_SENDER_HIGH_WATER) {
+	/* A connection that has failed takes everything and keeps nothing: the turn ends all the
+	 * same. */
+	while (connection_output_bytes(sender->options.connection) < WAL_SENDER_HIGH_WATER &&
+		wal_cursor_lsn(sender->cursor) - start_lsn < WAL_SENDER_HIGH_WATER) {
 		read = wal_cursor_peek(sender->cursor, WAL_DATA_BYTES_MAX, &span, err);
 		if (read != WAL_READ_DATA) {
 			break;

@@ -156,6 +156,9 @@ static void test_start_replication__errors_before_and_after_copy_both(void **sta
 		LSN_ARGS(fork + 8192), LSN_ARGS(fork));
 	assert_string_equal(raw_client_until(&client, 'Z'), expected);
 
+	start(&client, "0/1000000 TIMELINE 1 (nosuch '1')");
+	assert_string_equal(raw_client_until(&client, 'Z'), "E ERROR 42601 syntax error\nZ I\n");
+
 	start(&client, "SLOT nosuch 0/1000000");
 	assert_string_equal(raw_client_until(&client, 'Z'),
 		"E ERROR 42704 replication slot \"nosuch\" does not exist\nZ I\n");
