@@ -5,7 +5,7 @@
 #ifndef TESTS_UNIT_APP_BACKUP_SESSION_H
 #define TESTS_UNIT_APP_BACKUP_SESSION_H
 
-#include "../net/cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <libpq-fe.h>
 #include <semaphore.h>
@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "../net/run_until.h"
-#include "../upstream/fake_server.h"
+#include "support/run_until.h"
+#include "unit/upstream/fake_server.h"
 #include "app/backup_passthrough.h"
 #include "protocol/wire.h"
 #include "spool/cluster.h"

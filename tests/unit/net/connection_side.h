@@ -4,7 +4,7 @@
 #ifndef TESTS_UNIT_NET_CONNECTION_SIDE_H
 #define TESTS_UNIT_NET_CONNECTION_SIDE_H
 
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "net/connection.h"
-#include "run_until.h"
+#include "support/run_until.h"
 
 #define LOW_WATER 1000
 #define INPUT_MAX 4000

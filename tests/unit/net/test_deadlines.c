@@ -1,10 +1,10 @@
 /* Tests of net/deadlines: what fires, when, and how often. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <string.h>
 
 #include "net/loop.h"
-#include "run_until.h"
+#include "support/run_until.h"
 
 enum reason { FIRST, SECOND, THIRD, REASONS };
 

@@ -1,5 +1,5 @@
 /* Tests of net/inherited_sockets: from one process to the next, by fork and exec of this test. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* Tests of net/listen_socket: addresses in text, binding, Unix paths, inherited sockets. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

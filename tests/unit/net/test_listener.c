@@ -1,5 +1,5 @@
 /* Tests of net/listener: accepting, pausing, running out of descriptors, handing over. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "net/listener.h"
-#include "run_until.h"
+#include "support/run_until.h"
 
 struct accepted {
 	struct loop *loop;

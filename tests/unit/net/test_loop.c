@@ -1,5 +1,5 @@
 /* Tests of net/loop: posting, deferring, stopping, waking. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "net/loop.h"
-#include "run_until.h"
+#include "support/run_until.h"
 
 #define THREADS 4
 #define POSTS   5000

@@ -1,5 +1,5 @@
 /* Tests of net/proxy_protocol: both versions by table, every prefix, what is refused. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

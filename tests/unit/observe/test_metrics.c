@@ -1,5 +1,5 @@
 /* Tests of observe/metrics: names, values, escapes, no series twice. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -59,6 +59,8 @@ static void test_metrics__tell_what_the_modules_say(void **state)
 {
 	(void)state;
 	fake_readers_add_slot("sl", 0x2000100);
+	static const char lag_line[] = "walrelay_standby_replay_lag_seconds{standby=\"s1\","
+				       "destination=\"other\"} 1.500000";
 	static const char *const lines[] = {
 		"walrelay_build_info{version=\"" WALRELAY_VERSION "\"} 1",
 		"walrelay_upstream_connected 1",
@@ -79,8 +81,7 @@ static void test_metrics__tell_what_the_modules_say(void **state)
 		"walrelay_standby_flush_lsn_bytes{standby=\"s1\",destination=\"other\"} 50331776",
 		"walrelay_standby_replay_lsn_bytes{standby=\"s1\",destination=\"other\"} 50331648",
 		"walrelay_standby_lag_bytes{standby=\"s1\",destination=\"other\"} 256",
-		"walrelay_standby_replay_lag_seconds{standby=\"s1\",destination=\"other\"} "
-		"1.500000",
+		lag_line,
 		"walrelay_slot_retained_bytes{slot=\"sl\"} 16777216",
 		"# TYPE process_cpu_seconds_total counter",
 	};

@@ -1,5 +1,5 @@
 /* Tests of observe/process_stats against what this process knows of itself. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>

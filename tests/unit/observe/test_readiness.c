@@ -1,5 +1,5 @@
 /* Tests of observe/readiness: the reason by table. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <string.h>
 

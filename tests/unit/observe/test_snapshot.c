@@ -1,5 +1,5 @@
 /* Tests of observe/snapshot: what is read, what is made of text from outside, lag and retention. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <stdio.h>
 #include <string.h>

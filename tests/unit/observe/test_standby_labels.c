@@ -1,5 +1,5 @@
 /* Tests of observe/standby_labels: plain where possible, different always. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <stdio.h>
 #include <string.h>

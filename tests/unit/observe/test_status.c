@@ -1,5 +1,5 @@
 /* Tests of observe/status: the JSON read back. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <jansson.h>
 #include <stdlib.h>

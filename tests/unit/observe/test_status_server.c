@@ -1,5 +1,5 @@
 /* Tests of observe/status_server over real connections. */
-#include "cmocka_all.h"
+#include "support/cmocka_all.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
  * run_until: runs a loop in the test's own thread until a condition holds, or fails after 10 s.
  */
-#ifndef TESTS_UNIT_NET_RUN_UNTIL_H
-#define TESTS_UNIT_NET_RUN_UNTIL_H
+#ifndef TESTS_SUPPORT_RUN_UNTIL_H
+#define TESTS_SUPPORT_RUN_UNTIL_H
 
 #include "net/loop.h"
 

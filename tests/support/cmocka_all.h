@@ -1,8 +1,8 @@
 /*
  * cmocka_all: cmocka's header with what it wants included before it.
  */
-#ifndef TESTS_UNIT_OBSERVE_CMOCKA_ALL_H
-#define TESTS_UNIT_OBSERVE_CMOCKA_ALL_H
+#ifndef TESTS_SUPPORT_CMOCKA_ALL_H
+#define TESTS_SUPPORT_CMOCKA_ALL_H
 
 /* clang-format off */
 #include <stdarg.h>
