@@ -15,14 +15,19 @@ static inline void stop_tick(void *context, int reason)
 	loop_stop(context);
 }
 
-/* At least one turn, at most about a millisecond. */
-static inline void run_a_tick(struct loop *loop)
+static inline void run_for(struct loop *loop, int64_t duration_us)
 {
 	struct deadlines tick;
 	assert_true(deadlines_init(&tick, loop, 1, stop_tick, loop, NULL));
-	deadlines_set(&tick, 0, loop_refresh_now_us(loop) + TICK_US);
+	deadlines_set(&tick, 0, loop_refresh_now_us(loop) + duration_us);
 	loop_run(loop);
 	deadlines_release(&tick);
+}
+
+/* At least one turn, at most about a millisecond. */
+static inline void run_a_tick(struct loop *loop)
+{
+	run_for(loop, TICK_US);
 }
 
 #define RUN_UNTIL(loop, condition)                                                                 \

@@ -120,12 +120,13 @@ static void test_listener__rests_without_descriptors_and_goes_on_with_them(void 
 	getrlimit(RLIMIT_NOFILE, &before);
 	struct rlimit none = {.rlim_cur = 3, .rlim_max = before.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	/* Within one rest, one try: whoever spins uses most of this time. */
 	int64_t cpu_us = thread_cpu_us();
-	RUN_TICKS(accepted->loop, 150);
+	run_for(accepted->loop, 90000);
 	int64_t used_us = thread_cpu_us() - cpu_us;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(accepted->count, 0);
-	assert_true(used_us < 100000);
+	assert_true(used_us < 20000);
 	RUN_UNTIL(accepted->loop, accepted->count == 1);
 	close(fd);
 }
