@@ -45,12 +45,12 @@ void wal_writer_release(struct wal_store *store)
 	}
 }
 
-/* The file in which lsn lies: a new one at a segment's start, else the one that is there. */
+/* The file in which lsn lies: the one that is there, or a new one. */
 static bool enter_file(struct wal_store *store, lsn_t lsn, struct error *err)
 {
 	const struct wal_line *line = wal_store_line(store);
 	uint64_t number = wal_segment_number(lsn, line->segment_bytes);
-	bool is_new = lsn % line->segment_bytes == 0;
+	bool is_new = lsn >= line->tip->files_end;
 	struct wal_flusher *flusher = &store->flusher;
 	struct wal_written_file *entering;
 	char name[WAL_SEGMENT_NAME_SIZE];
@@ -66,6 +66,7 @@ static bool enter_file(struct wal_store *store, lsn_t lsn, struct error *err)
 	if (file == NULL) {
 		return false;
 	}
+	line->tip->files_end = lsn_max(line->tip->files_end, (number + 1) * line->segment_bytes);
 	entering = memory_new(sizeof(*entering));
 	entering->file = file;
 	entering->tli = line->tli;

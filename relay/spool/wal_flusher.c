@@ -124,6 +124,10 @@ static bool acknowledge(struct wal_store *store, struct wal_tip *tip)
 	pthread_mutex_unlock(&flusher->lock);
 	atomic_store_explicit(&tip->flushed, good.end_lsn, memory_order_release);
 	wal_store_notify(store, WAL_STORE_FLUSHED);
+	/* What a restart no longer needs may be what max_size is waiting for. */
+	if (atomic_load_explicit(&store->keeper.is_full, memory_order_relaxed)) {
+		wal_keeper_ring(store);
+	}
 	return true;
 }
 

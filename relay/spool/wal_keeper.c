@@ -127,13 +127,11 @@ static bool has_disk_room(struct wal_store *store)
 	return false;
 }
 
+/* Not yet full: the present segment may have room. */
 static void report_prepare(struct wal_store *store, const struct error *err)
 {
 	struct wal_keeper *keeper = &store->keeper;
 
-	if (err->kind == ERROR_FULL) {
-		enter_full(store, err->message);
-	}
 	if (!keeper->is_prepare_failing) {
 		log_error(LOG_LEVEL_WARNING, WAL_LOG_SCOPE, err);
 		keeper->is_prepare_failing = true;
@@ -181,7 +179,9 @@ struct durable_file *wal_keeper_take_segment(
 	wal_segment_name(tli, number, wal_store_segment_bytes(store), name);
 	pthread_mutex_lock(&keeper->work);
 	if (!prepare(store, err)) {
-		report_prepare(store, err);
+		if (err->kind == ERROR_FULL) {
+			enter_full(store, err->message);
+		}
 	} else if (durable_directory_rename(store->directory, WAL_PREPARED_NAME, name, err)) {
 		taken = keeper->prepared;
 		keeper->prepared = NULL;

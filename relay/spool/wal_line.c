@@ -25,6 +25,7 @@ struct wal_tip *wal_tip_new(struct wal_store *store, const struct wal_stretch *s
 	tip->stretch_id = stretch->id;
 	tip->tli = stretch->tli;
 	tip->start = stretch->start;
+	tip->files_end = stretch->start;
 	atomic_init(&tip->received, stretch->start);
 	atomic_init(&tip->flushed, stretch->start);
 	tip->pages = (struct wal_pages){

@@ -194,6 +194,12 @@ static bool zero_rest(struct wal_store *store, struct wal_tip *tip, lsn_t end, s
 	return ok;
 }
 
+/* End of the segment that holds the byte before lsn. */
+static lsn_t segment_end(const struct wal_store *store, lsn_t lsn)
+{
+	return lsn_segment_start(lsn - 1, store->state.segment_bytes) + store->state.segment_bytes;
+}
+
 static bool set_damaged(const struct wal_tip *tip, lsn_t good_end_lsn, struct error *err)
 {
 	const struct wal_scan *scan = &tip->scan;
@@ -239,6 +245,7 @@ static bool prove_tip(struct wal_store *store, struct wal_tip *tip,
 	tip->has_good_point = true;
 	atomic_store(&tip->received, tip->scan.end);
 	atomic_store(&tip->flushed, tip->scan.end);
+	tip->files_end = segment_end(store, tip->scan.end);
 	return true;
 }
 

@@ -46,6 +46,9 @@ struct wal_tip {
 	lsn_t start;
 	_Atomic lsn_t received; /* moved by the writer */
 	_Atomic lsn_t flushed;  /* moved by the flusher */
+	/* The writer's own: files up to here are there. More than received asks for when an append
+	 * failed after it had begun a segment. */
+	lsn_t files_end;
 	/* The flusher's own. */
 	struct wal_pages pages;
 	struct wal_scan scan;

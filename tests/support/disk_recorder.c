@@ -27,6 +27,7 @@ struct disk_recorder {
 	size_t fail_in; /* 0: never */
 	int fail_errno;
 	bool is_lasting;
+	bool is_full;
 	bool has_failed;
 	enum disk_event_kind failed_kind;
 };
@@ -202,7 +203,9 @@ static int record_simple(
 	int result = -1;
 
 	pthread_mutex_lock(&recorder->lock);
-	if (!fails(recorder, kind)) {
+	if (kind == DISK_SIZE && recorder->is_full) {
+		errno = ENOSPC;
+	} else if (!fails(recorder, kind)) {
 		/* Tests run in memory: a real sync would only take time. */
 		errno = kind == DISK_SIZE ? posix_fallocate(fd, 0, length) : 0;
 		result = errno == 0 ? 0 : -1;
@@ -334,4 +337,11 @@ bool disk_recorder_failed(const struct disk_recorder *recorder, enum disk_event_
 		*kind_out = recorder->failed_kind;
 	}
 	return recorder->has_failed;
+}
+
+void disk_recorder_full(struct disk_recorder *recorder, bool is_full)
+{
+	pthread_mutex_lock(&recorder->lock);
+	recorder->is_full = is_full;
+	pthread_mutex_unlock(&recorder->lock);
 }

@@ -141,6 +141,23 @@ static void test_wal_store__acknowledges_whole_records_only(void **state)
 	wal_maker_free(maker);
 }
 
+/* In the segment file itself. */
+static void check_zero_after(const struct wal_fixture *fixture, const char *name, off_t offset)
+{
+	uint8_t *bytes = calloc(1, SEGMENT);
+	char path[2 * FIXTURE_PATH_SIZE];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", fixture->directory, name);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, bytes, SEGMENT, offset), SEGMENT - offset);
+	for (off_t i = 0; i < (off_t)SEGMENT - offset; i++) {
+		assert_int_equal(bytes[i], 0);
+	}
+	close(fd);
+	free(bytes);
+}
+
 static void test_wal_store__forgets_half_a_record_at_a_restart(void **state)
 {
 	struct wal_maker *maker = wal_maker_new(1, START, SEGMENT, 4);
@@ -161,6 +178,7 @@ static void test_wal_store__forgets_half_a_record_at_a_restart(void **state)
 	check_position(wal_store_received(fixture.store), 1, whole);
 	/* What was not proved is neither served nor left lying about. */
 	assert_false(fixture_has_file(&fixture, "000000010000000200000FFF"));
+	check_zero_after(&fixture, "000000010000000200000FFE", (off_t)(whole - START));
 	fixture_append(&fixture, maker, START, maker->at, 131072);
 	fixture_wait_flushed(&fixture, 1, maker->at);
 	fixture_check_bytes(&fixture, maker, 1, START, maker->at);
