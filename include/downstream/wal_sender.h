@@ -24,9 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The connection's low-water mark must be this. */
+/* The connection's low-water mark must be the first. Measured on loopback with 1 and 8 receivers,
+ * 128 kB to 1 MB: 256 kB a turn costs no more CPU a byte than more, and others wait less. */
 #define WAL_SENDER_LOW_WATER  (128u * 1024)
-#define WAL_SENDER_HIGH_WATER (512u * 1024)
+#define WAL_SENDER_HIGH_WATER (256u * 1024)
 /* A client's message in COPY: 'r' and 'h' have 34 and 25 bytes. */
 #define WAL_SENDER_MESSAGE_MAX 1024u
 
