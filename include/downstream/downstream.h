@@ -46,6 +46,10 @@ struct downstream_options {
 	struct slots *slots;
 	const struct passthrough *passthrough;
 	struct downstream_limits limits;
+	/* What downstream_replayed_lsn() answers may have moved. On a sender loop: only ring a
+	 * wake. NULL: nobody wants to know. */
+	void (*on_replayed)(void *context);
+	void *context;
 };
 
 enum standby_state {
@@ -68,9 +72,9 @@ struct standby_stats {
 	lsn_t write_lsn; /* as reported; 0: never */
 	lsn_t flush_lsn;
 	lsn_t replay_lsn;
-	int64_t connected_at_us;   /* Unix time */
-	int64_t last_reply_at_us;  /* Unix time; 0: never */
-	int64_t replay_lag_us;     /* -1: not known */
+	int64_t connected_at_us;  /* Unix time */
+	int64_t last_reply_at_us; /* Unix time; 0: never */
+	int64_t replay_lag_us;    /* -1: not known */
 	uint64_t wal_bytes;
 	uint64_t wire_sent_bytes;
 	uint64_t wire_received_bytes;
@@ -79,8 +83,8 @@ struct standby_stats {
 
 const char *standby_state_name(enum standby_state state); /* as pg_stat_replication spells it */
 
-struct downstream *downstream_new(const struct downstream_options *options, struct error *err)
-	MUST_CHECK;
+struct downstream *downstream_new(
+	const struct downstream_options *options, struct error *err) MUST_CHECK;
 /* After downstream_stop() said so. Joins the loops. */
 void downstream_free(struct downstream **downstream);
 bool downstream_start(struct downstream *downstream, struct error *err) MUST_CHECK;
@@ -88,8 +92,7 @@ bool downstream_start(struct downstream *downstream, struct error *err) MUST_CHE
 /* Takes fd over. */
 void downstream_accept(
 	struct downstream *downstream, int fd, const struct sockaddr *peer, size_t peer_length);
-void downstream_set_limits(
-	struct downstream *downstream, const struct downstream_limits *limits);
+void downstream_set_limits(struct downstream *downstream, const struct downstream_limits *limits);
 /* Clean stop, as a primary's: refuse new commands, send what is there, wait until each standby has
  * confirmed it or timeout_us has passed, say goodbye ("COPY 0"). stopped(context) is then posted to
  * loop. */

@@ -41,6 +41,8 @@ struct downstream_shared {
 	atomic_uint drop_waiters;             /* sessions that wait for a slot to become free */
 	void (*on_slot_freed)(void *context); /* any thread; only while there are drop_waiters */
 	void *context;
+	void (*on_replayed)(void *context); /* a standby has replayed further; NULL: never mind */
+	void *replayed_context;
 };
 
 /* What the sessions of one loop share. */

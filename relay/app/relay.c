@@ -120,6 +120,13 @@ static void oldest_xmin(void *context, uint64_t *xmin_out, uint64_t *catalog_xmi
 	downstream_oldest_xmin(relay->downstream, xmin_out, catalog_xmin_out);
 }
 
+/* Sessions end before the upstream is freed, and none begins before it is there. */
+static void on_replayed(void *context)
+{
+	struct relay *relay = context;
+	upstream_replayed(relay->upstream);
+}
+
 static struct upstream_options upstream_options(struct relay *relay)
 {
 	struct upstream_options options = relay_upstream_options(relay->config);
@@ -147,6 +154,8 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		.passthrough = backup_passthrough_interface(relay->backups),
 		.limits = relay_downstream_limits(
 			relay->config, relay->access.hba, relay->access.users),
+		.on_replayed = on_replayed,
+		.context = relay,
 	};
 	relay->downstream = downstream_new(&options, err);
 	return relay->downstream != NULL;
@@ -213,6 +222,10 @@ static void on_upstream_stopped(void *context)
 static void stop(struct relay *relay, enum relay_outcome outcome)
 {
 	if (relay->is_stopping) {
+		/* Told to stop while it was being replaced: then there is nothing to start anew. */
+		if (outcome == RELAY_STOPPED) {
+			relay->outcome = outcome;
+		}
 		return;
 	}
 	relay->is_stopping = true;
@@ -352,9 +365,12 @@ static bool start(struct relay *relay, struct error *err)
 	if (!downstream_start(relay->downstream, err) || !loop_start(relay->upstream_loop, err)) {
 		return false;
 	}
-	upstream_start(relay->upstream);
 	relay->signals = signals_start(relay->main_loop, &calls, relay, err);
-	return relay->signals != NULL;
+	if (relay->signals == NULL) {
+		return false;
+	}
+	upstream_start(relay->upstream);
+	return true;
 }
 
 enum relay_outcome relay_run(struct relay *relay)

@@ -116,6 +116,8 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->registry = connection_registry_new();
 	shared->on_slot_freed = on_slot_freed;
 	shared->context = downstream;
+	shared->on_replayed = options->on_replayed;
+	shared->replayed_context = options->context;
 	shared->limits = live_limits_new(&options->limits, err);
 	if (shared->limits == NULL || !make_mock_key(shared, err) ||
 		!add_senders(downstream,

@@ -210,6 +210,21 @@ static bool next_copy_message(struct downstream_session *session, struct pg_mess
 	return true;
 }
 
+static enum wal_sender_step take_copy_data(
+	struct downstream_session *session, const struct pg_message *message, struct error *err)
+{
+	const struct downstream_shared *shared = session->host->shared;
+	tli_t tli = progress_get(session->progress.tli);
+	lsn_t replayed = standby_progress_replayed(&session->progress, tli);
+	enum wal_sender_step step =
+		wal_sender_on_copy_data(session->sender, message->body, message->body_length, err);
+	if (shared->on_replayed != NULL &&
+		standby_progress_replayed(&session->progress, tli) != replayed) {
+		shared->on_replayed(shared->replayed_context);
+	}
+	return step;
+}
+
 bool session_take_stream(struct downstream_session *session)
 {
 	struct pg_message message;
@@ -217,10 +232,8 @@ bool session_take_stream(struct downstream_session *session)
 	if (!next_copy_message(session, &message)) {
 		return false;
 	}
-	enum wal_sender_step step = message.type == 'c'
-					    ? wal_sender_on_copy_done(session->sender)
-					    : wal_sender_on_copy_data(session->sender, message.body,
-						      message.body_length, &err);
+	enum wal_sender_step step = message.type == 'c' ? wal_sender_on_copy_done(session->sender)
+							: take_copy_data(session, &message, &err);
 	do_step(session, step, &err);
 	session_drain(session, message.consumed);
 	return true;
@@ -236,10 +249,7 @@ bool session_take_stream_end(struct downstream_session *session)
 	if (message.type == 'c') {
 		finish_stream(session);
 	} else {
-		do_step(session,
-			wal_sender_on_copy_data(
-				session->sender, message.body, message.body_length, &err),
-			&err);
+		do_step(session, take_copy_data(session, &message, &err), &err);
 	}
 	session_drain(session, message.consumed);
 	return true;
