@@ -53,8 +53,8 @@ struct reply_decision {
 
 void reply_rules_begin(struct reply_rules *rules, const struct reply_limits *limits,
 	lsn_t start_lsn, int64_t now_us);
-/* A message came; asked: it requests a reply. */
-void reply_rules_heard(struct reply_rules *rules, bool asked, int64_t now_us);
+/* A message came; asked: it requests a reply. true: what is due has changed, decide again. */
+bool reply_rules_heard(struct reply_rules *rules, bool asked, int64_t now_us);
 /* flushed_lsn: of the spool on this timeline; replayed_lsn: of the standbys; 0: not known. Nothing
  * beyond what came (and so was compared) on this connection is ever claimed; applied never beyond
  * flushed, and it never goes back. */

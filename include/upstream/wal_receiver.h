@@ -51,6 +51,7 @@ struct wal_receiver {
 	bool is_open;          /* started and not ended */
 	bool has_message;      /* on_streaming was called */
 	bool is_ended_orderly; /* the server said "COPY 0": it shuts down */
+	bool must_look;        /* a message has changed what is due */
 	struct reply_rules rules;
 	struct feedback_rules feedback;
 	int64_t stop_by_us; /* 0: not stopping */

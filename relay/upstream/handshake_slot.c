@@ -48,6 +48,11 @@ static bool take_slot(struct upstream_handshake *handshake, const PGresult *rows
 		handshake->slot_state = UPSTREAM_SLOT_MISSING;
 		return true;
 	}
+	if (strcmp(PQgetvalue(rows, 0, 0), "physical") != 0) {
+		error_set(err, ERROR_INVALID, "slot \"%s\" on the upstream is not a physical one",
+			handshake->options.slot);
+		return handshake_refuse(handshake, UPSTREAM_FAILURE_UNUSABLE);
+	}
 	handshake->slot_state = UPSTREAM_SLOT_EXISTS;
 	restart_lsn = PQgetvalue(rows, 0, 1);
 	if (!PQgetisnull(rows, 0, 1) &&

@@ -14,13 +14,16 @@ void reply_rules_begin(struct reply_rules *rules, const struct reply_limits *lim
 	rules->heard_us = now_us;
 }
 
-void reply_rules_heard(struct reply_rules *rules, bool asked, int64_t now_us)
+bool reply_rules_heard(struct reply_rules *rules, bool asked, int64_t now_us)
 {
+	bool was_pinged = rules->is_pinged;
+
 	rules->heard_us = now_us;
 	rules->is_pinged = false;
 	if (asked && rules->asked_us == 0) {
 		rules->asked_us = now_us;
 	}
+	return asked || was_pinged;
 }
 
 struct reply_positions reply_rules_positions(

@@ -126,8 +126,8 @@ static void store_failure(struct upstream *upstream, const struct upstream_failu
 	const struct error *err)
 {
 	pthread_mutex_lock(&upstream->mutex);
-	snprintf(
-		upstream->stats.last_error, sizeof(upstream->stats.last_error), "%s", err->message);
+	snprintf(upstream->stats.last_error, sizeof(upstream->stats.last_error), "%s%s%s",
+		err->message, err->detail[0] != '\0' ? ": " : "", err->detail);
 	upstream->stats.has_gap = rule->has_gap;
 	upstream->stats.has_diverged = rule->has_diverged;
 	pthread_mutex_unlock(&upstream->mutex);

@@ -223,7 +223,9 @@ static void on_copy(void *context, const uint8_t *payload, size_t length)
 		receiver->server_end_lsn = copy.keepalive.server_end_lsn;
 		is_asked = copy.keepalive.reply_requested;
 	}
-	reply_rules_heard(&receiver->rules, is_asked, loop_now_us(receiver->options.loop));
+	if (reply_rules_heard(&receiver->rules, is_asked, loop_now_us(receiver->options.loop))) {
+		receiver->must_look = true;
+	}
 }
 
 static void on_copy_pause(void *context)
@@ -238,7 +240,8 @@ static void on_copy_pause(void *context)
 		receiver->options.on_streaming(receiver->options.context);
 	}
 	receiver->options.on_received(receiver->options.context);
-	if (receiver->rules.asked_us != 0) {
+	if (receiver->must_look) {
+		receiver->must_look = false;
 		look(receiver);
 	}
 }

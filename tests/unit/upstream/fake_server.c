@@ -3,7 +3,6 @@
  */
 #include "fake_server.h"
 
-#include "protocol/repl_message.h"
 #include "protocol/wire.h"
 
 #include <arpa/inet.h>
@@ -18,16 +17,12 @@
 
 #define PATIENCE_SECONDS 20
 
-static bool has_problem(const struct fake_server *server)
-{
-	return server->problem[0] != '\0';
-}
-
 static void complain(struct fake_server *server, const char *format, ...)
 {
 	va_list arguments;
 
-	if (has_problem(server)) {
+	server->is_over = true;
+	if (server->problem[0] != '\0') {
 		return;
 	}
 	va_start(arguments, format);
@@ -59,12 +54,14 @@ static void *run(void *context)
 	return NULL;
 }
 
-void fake_server_start(struct fake_server *server, void (*play)(struct fake_server *server))
+void fake_server_start(
+	struct fake_server *server, void (*play)(struct fake_server *server), void *context)
 {
 	memset(server, 0, sizeof(*server));
 	server->listener = listen_on_loopback(&server->port);
 	server->connection = -1;
 	server->play = play;
+	server->context = context;
 	if (play != NULL) {
 		assert(pthread_create(&server->thread, NULL, run, server) == 0);
 	}
@@ -100,7 +97,7 @@ void fake_accept(struct fake_server *server)
 {
 	const struct timeval patience = {PATIENCE_SECONDS, 0};
 
-	if (has_problem(server)) {
+	if (server->is_over) {
 		return;
 	}
 	setsockopt(server->listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -121,19 +118,29 @@ void fake_close(struct fake_server *server)
 	}
 }
 
+/* From now on nothing is sent or read. */
+static void miss_client(struct fake_server *server, const char *what)
+{
+	server->is_over = true;
+	if (!server->client_may_leave) {
+		complain(server, "%s: %s", what, strerror(errno));
+	}
+}
+
 static void read_fully(struct fake_server *server, void *bytes, size_t length)
 {
-	if (!has_problem(server) &&
+	/* A recv() of nothing would wait for something. */
+	if (length > 0 && !server->is_over &&
 		recv(server->connection, bytes, length, MSG_WAITALL) != (ssize_t)length) {
-		complain(server, "client is silent or gone: %s", strerror(errno));
+		miss_client(server, "client is silent or gone");
 	}
 }
 
 static void write_fully(struct fake_server *server, const void *bytes, size_t length)
 {
-	if (!has_problem(server) &&
+	if (!server->is_over &&
 		send(server->connection, bytes, length, MSG_NOSIGNAL) != (ssize_t)length) {
-		complain(server, "client does not read: %s", strerror(errno));
+		miss_client(server, "client does not read");
 	}
 }
 
@@ -144,24 +151,45 @@ static size_t read_body(struct fake_server *server, uint8_t *body, size_t size)
 
 	read_fully(server, word, sizeof(word));
 	length = wire_get_u32(word) - sizeof(word);
-	if (!has_problem(server) && length > size) {
+	if (!server->is_over && length > size) {
 		complain(server, "a message of %zu bytes", length);
 	}
-	read_fully(server, body, has_problem(server) ? 0 : length);
+	read_fully(server, body, server->is_over ? 0 : length);
 	return length;
+}
+
+char fake_read(struct fake_server *server, uint8_t *body, size_t size, size_t *length_out)
+{
+	char type = '\0';
+
+	read_fully(server, &type, 1);
+	*length_out = read_body(server, body, size);
+	return server->is_over ? '\0' : type;
 }
 
 size_t fake_expect(struct fake_server *server, char type, uint8_t *body, size_t size)
 {
-	char got = '\0';
 	size_t length;
+	char got = fake_read(server, body, size, &length);
 
-	read_fully(server, &got, 1);
-	length = read_body(server, body, size);
-	if (got != type) {
+	if (!server->is_over && got != type) {
 		complain(server, "expected message '%c', got '%c'", type, got);
 	}
 	return length;
+}
+
+void fake_check(struct fake_server *server, bool holds, const char *format, ...)
+{
+	char text[128];
+	va_list arguments;
+
+	if (holds || server->is_over) {
+		return;
+	}
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	complain(server, "%s", text);
 }
 
 void fake_expect_query(struct fake_server *server, const char *sql)
@@ -169,7 +197,7 @@ void fake_expect_query(struct fake_server *server, const char *sql)
 	uint8_t body[1024] = {0};
 
 	fake_expect(server, 'Q', body, sizeof(body) - 1);
-	if (strcmp((const char *)body, sql) != 0) {
+	if (!server->is_over && strcmp((const char *)body, sql) != 0) {
 		complain(server, "expected query \"%s\", got \"%s\"", sql, (const char *)body);
 	}
 }
@@ -178,7 +206,7 @@ void fake_expect_end(struct fake_server *server)
 {
 	char byte;
 
-	while (!has_problem(server) && recv(server->connection, &byte, 1, 0) > 0) {
+	while (!server->is_over && recv(server->connection, &byte, 1, 0) > 0) {
 	}
 }
 
@@ -201,19 +229,52 @@ void fake_send(struct fake_server *server, char type, const void *body, size_t l
 	send_writer(server, &writer);
 }
 
-void fake_let_in(struct fake_server *server)
+static void send_parameter(struct fake_server *server, const char *name, const char *value)
+{
+	struct wire_writer writer;
+
+	wire_writer_init(&writer);
+	wire_begin_message(&writer, 'S');
+	wire_write_string(&writer, name);
+	wire_write_string(&writer, value);
+	send_writer(server, &writer);
+}
+
+void fake_let_in(struct fake_server *server, const char *version)
 {
 	static const char authentication[] = {0, 0, 0, 0};
-	static const char parameter[] = "server_version\0"
-					"15.18";
 	static const char key[] = {0, 0, 0, 9, 0, 0, 0, 7};
 	uint8_t startup[1024];
 
 	read_body(server, startup, sizeof(startup));
 	fake_send(server, 'R', authentication, sizeof(authentication));
-	fake_send(server, 'S', parameter, sizeof(parameter));
+	send_parameter(server, "server_version", version);
+	send_parameter(server, "TimeZone", "Etc/UTC");
 	fake_send(server, 'K', key, sizeof(key));
 	fake_send_ready(server);
+}
+
+void fake_refuse(
+	struct fake_server *server, const char *sql, const char *sqlstate, const char *message)
+{
+	fake_expect_query(server, sql);
+	fake_send_error(server, sqlstate, message);
+	fake_send_ready(server);
+}
+
+bool fake_expect_status(struct fake_server *server, struct standby_status *status_out)
+{
+	struct client_copy copy = {0};
+	const char *reason = "";
+	uint8_t body[64];
+	size_t length = fake_expect(server, 'd', body, sizeof(body));
+
+	if (!server->is_over && (client_copy_decode(body, length, &copy, &reason) != DECODE_OK ||
+					copy.kind != CLIENT_COPY_STATUS)) {
+		complain(server, "expected a status: %s", reason);
+	}
+	*status_out = copy.status;
+	return copy.status.reply_requested;
 }
 
 static void send_row_description(struct fake_server *server, unsigned columns)
@@ -253,7 +314,8 @@ void fake_send_row(struct fake_server *server, const char *first, ...)
 	wire_begin_message(&writer, 'D');
 	wire_write_u16(&writer, (uint16_t)columns);
 	for (unsigned i = 0; i < columns; i++) {
-		wire_write_u32(&writer, (uint32_t)strlen(texts[i]));
+		wire_write_u32(
+			&writer, texts[i][0] == '\0' ? UINT32_MAX : (uint32_t)strlen(texts[i]));
 		wire_write_bytes(&writer, texts[i], strlen(texts[i]));
 	}
 	send_writer(server, &writer);
@@ -294,13 +356,21 @@ void fake_send_copy_both(struct fake_server *server)
 
 void fake_send_wal(struct fake_server *server, lsn_t lsn, const void *wal, size_t length)
 {
-	const struct wal_data data = {
-		.start_lsn = lsn, .server_end_lsn = lsn + length, .wal = wal, .wal_length = length};
-	uint8_t header[WAL_FRAME_HEADER_BYTES];
+	const uint8_t *from = wal;
 
-	wal_frame_header_encode(&data, header);
-	write_fully(server, header, sizeof(header));
-	write_fully(server, wal, length);
+	while (length > 0) {
+		struct wal_data data = {.start_lsn = lsn, .server_end_lsn = lsn + length};
+		uint8_t header[WAL_FRAME_HEADER_BYTES];
+
+		data.wal_length = length < WAL_DATA_BYTES_MAX ? length : WAL_DATA_BYTES_MAX;
+		data.wal = from;
+		wal_frame_header_encode(&data, header);
+		write_fully(server, header, sizeof(header));
+		write_fully(server, from, data.wal_length);
+		lsn += data.wal_length;
+		from += data.wal_length;
+		length -= data.wal_length;
+	}
 }
 
 void fake_send_keepalive(struct fake_server *server, lsn_t lsn, bool asks)

@@ -143,7 +143,7 @@ static void test_reply_rules__a_request_is_answered_at_once_when_all_is_flushed(
 	struct reply_rules rules = streaming_rules(5000);
 
 	(void)state;
-	reply_rules_heard(&rules, true, T0 + 3 * SECOND);
+	(void)reply_rules_heard(&rules, true, T0 + 3 * SECOND);
 	assert_true(decide(&rules, 5000, T0 + 3 * SECOND).is_due);
 	assert_false(decide(&rules, 5000, T0 + 3 * SECOND).wants_flush);
 	send(&rules, 5000, T0 + 3 * SECOND);
@@ -156,7 +156,7 @@ static void test_reply_rules__a_request_waits_for_the_flush(void **state)
 	struct reply_decision decision;
 
 	(void)state;
-	reply_rules_heard(&rules, true, T0 + 3 * SECOND);
+	(void)reply_rules_heard(&rules, true, T0 + 3 * SECOND);
 	decision = decide(&rules, 3000, T0 + 3 * SECOND);
 	assert_false(decision.is_due);
 	assert_true(decision.wants_flush);
@@ -169,8 +169,8 @@ static void test_reply_rules__a_request_waits_no_longer_than_a_step(void **state
 	struct reply_rules rules = streaming_rules(3000);
 
 	(void)state;
-	reply_rules_heard(&rules, true, T0 + 3 * SECOND);
-	reply_rules_heard(&rules, true, T0 + 3 * SECOND + 90 * MS);
+	(void)reply_rules_heard(&rules, true, T0 + 3 * SECOND);
+	(void)reply_rules_heard(&rules, true, T0 + 3 * SECOND + 90 * MS);
 	assert_false(decide(&rules, 3000, T0 + 3 * SECOND + 99 * MS).is_due);
 	assert_true(decide(&rules, 3000, T0 + 3 * SECOND + 100 * MS).is_due);
 }
@@ -184,7 +184,7 @@ static void test_reply_rules__does_not_chase_a_server_that_asks_over_and_over(vo
 
 	(void)state;
 	while (now_us < T0 + 4 * SECOND) {
-		reply_rules_heard(&rules, true, now_us);
+		(void)reply_rules_heard(&rules, true, now_us);
 		if (decide(&rules, 5000, now_us).is_due) {
 			send(&rules, 5000, now_us);
 			replies++;
@@ -220,10 +220,25 @@ static void test_reply_rules__an_answer_calms_the_timeout(void **state)
 	(void)state;
 	rules.limits.status_interval_us = 0;
 	send(&rules, 5000, T0 + 30 * SECOND);
-	reply_rules_heard(&rules, false, T0 + 31 * SECOND);
+	(void)reply_rules_heard(&rules, false, T0 + 31 * SECOND);
 	assert_false(decide(&rules, 5000, T0 + 60 * SECOND).is_due);
 	assert_true(decide(&rules, 5000, T0 + 61 * SECOND).wants_answer);
 	assert_false(decide(&rules, 5000, T0 + 61 * SECOND).has_timed_out);
+}
+
+/* The next look was set for the end of the timeout; it is due at half of it again. */
+static void test_reply_rules__a_message_after_a_ping_needs_a_look(void **state)
+{
+	struct reply_rules rules = streaming_rules(5000);
+
+	(void)state;
+	assert_true(reply_rules_heard(&rules, true, T0));
+	assert_false(reply_rules_heard(&rules, false, T0));
+	rules.limits.status_interval_us = 0;
+	send(&rules, 5000, T0 + 30 * SECOND);
+	assert_true(reply_rules_heard(&rules, false, T0 + 31 * SECOND));
+	assert_int_equal(decide(&rules, 5000, T0 + 31 * SECOND).next_us, T0 + 61 * SECOND);
+	assert_false(reply_rules_heard(&rules, false, T0 + 32 * SECOND));
 }
 
 static void test_feedback_rules__holds_at_once_and_at_every_interval(void **state)
@@ -291,6 +306,7 @@ int main(void)
 		TEST(reply_rules__does_not_chase_a_server_that_asks_over_and_over),
 		TEST(reply_rules__asks_a_silent_server_then_gives_it_up),
 		TEST(reply_rules__an_answer_calms_the_timeout),
+		TEST(reply_rules__a_message_after_a_ping_needs_a_look),
 		TEST(feedback_rules__holds_at_once_and_at_every_interval),
 		TEST(feedback_rules__lets_go_once),
 		TEST(feedback_rules__frees_what_an_earlier_connection_held),

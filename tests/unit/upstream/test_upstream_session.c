@@ -135,7 +135,7 @@ static void observe_server(struct observer *observer, void (*play)(struct fake_s
 	struct fake_server server;
 	char conninfo[256];
 
-	fake_server_start(&server, play);
+	fake_server_start(&server, play, NULL);
 	fake_server_conninfo(&server, conninfo, sizeof(conninfo));
 	observe(observer, conninfo);
 	fake_server_join(&server);
@@ -147,7 +147,7 @@ static void observe_server(struct observer *observer, void (*play)(struct fake_s
 static void play_query(struct fake_server *server)
 {
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "IDENTIFY_SYSTEM");
 	fake_send_row(server, "1", "2", NULL);
 	fake_send_complete(server, "IDENTIFY_SYSTEM");
@@ -167,7 +167,7 @@ static void test_upstream_session__hands_over_results_then_the_end(void **state)
 static void play_error(struct fake_server *server)
 {
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "X");
 	fake_send_error(server, "0A000", "cannot");
 	fake_send_ready(server);
@@ -190,7 +190,7 @@ static void play_timeline_end(struct fake_server *server)
 	uint8_t body[8];
 
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "START_REPLICATION 0/1000000 TIMELINE 1");
 	fake_send_copy_both(server);
 	fake_send_wal(server, 0x1000000, wal, sizeof(wal));
@@ -219,7 +219,7 @@ static void play_client_end(struct fake_server *server)
 	uint8_t body[8];
 
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "S");
 	fake_send_copy_both(server);
 	fake_send_wal(server, 0x1000000, wal, sizeof(wal));
@@ -244,7 +244,7 @@ static void test_upstream_session__ends_a_copy_itself(void **state)
 static void play_shutdown(struct fake_server *server)
 {
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "S");
 	fake_send_copy_both(server);
 	fake_send_complete(server, "COPY 0");
@@ -265,7 +265,7 @@ static void test_upstream_session__a_shutdown_is_a_result_then_the_loss(void **s
 static void play_error_in_copy(struct fake_server *server)
 {
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "S");
 	fake_send_copy_both(server);
 	fake_send_error(server, "58P01", "gone");
@@ -286,7 +286,7 @@ static void play_large_then_gone(struct fake_server *server)
 	static uint8_t wal[131072];
 
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "S");
 	fake_send_copy_both(server);
 	for (unsigned i = 0; i < 40; i++) {
@@ -308,8 +308,9 @@ static void play_until_client_ends(struct fake_server *server)
 {
 	static uint8_t wal[100000];
 
+	server->client_may_leave = true;
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 	fake_expect_query(server, "S");
 	fake_send_copy_both(server);
 	fake_send_wal(server, 0, wal, sizeof(wal));
@@ -348,7 +349,7 @@ static void test_upstream_session__tells_why_nobody_answers(void **state)
 static void play_welcome(struct fake_server *server)
 {
 	fake_accept(server);
-	fake_let_in(server);
+	fake_let_in(server, "15.18");
 }
 
 /* Both hosts are loopback; only the second port has a server. */
@@ -359,7 +360,7 @@ static void test_upstream_session__goes_on_to_the_next_host(void **state)
 	char conninfo[256];
 
 	(void)state;
-	fake_server_start(&server, play_welcome);
+	fake_server_start(&server, play_welcome, NULL);
 	snprintf(conninfo, sizeof(conninfo),
 		"host=127.0.0.1,127.0.0.1 port=%u,%u user=tester sslmode=disable "
 		"gssencmode=disable",
@@ -392,9 +393,9 @@ static void test_upstream_session__a_dead_host_does_not_hide_the_next(void **sta
 	char conninfo[256];
 
 	(void)state;
-	fake_server_start(&dead, NULL);
+	fake_server_start(&dead, NULL, NULL);
 	fill_queue(&dead, fillers);
-	fake_server_start(&server, play_welcome);
+	fake_server_start(&server, play_welcome, NULL);
 	snprintf(conninfo, sizeof(conninfo),
 		"host=127.0.0.1,127.0.0.1 port=%u,%u user=tester sslmode=disable "
 		"gssencmode=disable connect_timeout=2",
