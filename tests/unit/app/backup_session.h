@@ -141,7 +141,7 @@ static inline void open_against(void (*play)(struct fake_server *server))
 	char conninfo[256];
 	wire_writer_init(&sent);
 	sem_init(&go, 0, 0);
-	fake_server_start(&server, play);
+	fake_server_start(&server, play, NULL);
 	fake_server_conninfo(&server, conninfo, sizeof(conninfo));
 	open_session(conninfo);
 }
@@ -251,7 +251,7 @@ static inline void play_one_copy(struct fake_server *at)
 static inline void enter_server(struct fake_server *at)
 {
 	fake_accept(at);
-	fake_let_in(at);
+	fake_let_in(at, "15.18");
 }
 
 static inline void play_new_backup(struct fake_server *at)

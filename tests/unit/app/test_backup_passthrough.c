@@ -43,7 +43,7 @@ static void play_startup_seen(struct fake_server *at)
 	bool is_named =
 		length > 0 && memmem(startup, (size_t)length, "application_name\0r backup", 26);
 	bool is_walsender = length > 0 && memmem(startup, (size_t)length, "replication\0true", 17);
-	fake_let_in(at);
+	fake_let_in(at, "15.18");
 	fake_expect_query(at, BACKUP);
 	if (is_named && is_walsender) {
 		PLAY(at, 'C', "BASE_BACKUP\0");
