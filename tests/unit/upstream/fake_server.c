@@ -54,7 +54,7 @@ static void *run(void *context)
 	return NULL;
 }
 
-void fake_server_start(
+void fake_server_listen(
 	struct fake_server *server, void (*play)(struct fake_server *server), void *context)
 {
 	memset(server, 0, sizeof(*server));
@@ -62,7 +62,11 @@ void fake_server_start(
 	server->connection = -1;
 	server->play = play;
 	server->context = context;
-	if (play != NULL) {
+}
+
+void fake_server_run(struct fake_server *server)
+{
+	if (server->play != NULL) {
 		assert(pthread_create(&server->thread, NULL, run, server) == 0);
 	}
 }

@@ -26,9 +26,11 @@ struct fake_server {
 	bool client_may_leave; /* at any moment: that is no problem */
 };
 
-/* Listens; play runs in a thread of its own, accepts and answers. NULL: nobody accepts. */
-void fake_server_start(
+/* play NULL: nobody accepts. */
+void fake_server_listen(
 	struct fake_server *server, void (*play)(struct fake_server *server), void *context);
+/* play runs in a thread of its own, accepts and answers. */
+void fake_server_run(struct fake_server *server);
 /* Waits for the end of play. */
 void fake_server_join(struct fake_server *server);
 /* "host=127.0.0.1 port=N ..." */

@@ -30,7 +30,7 @@ void rig_open(struct upstream_rig *rig, void (*play)(struct fake_server *server)
 	assert_non_null(rig->cluster);
 	rig->maker = wal_maker_new(1, RIG_SEGMENT, RIG_SEGMENT, 42);
 	wal_maker_fill(rig->maker, 3 * RIG_SEGMENT + 1000);
-	fake_server_start(&rig->server, play, rig);
+	fake_server_listen(&rig->server, play, rig);
 	fake_server_conninfo(&rig->server, rig->conninfo, sizeof(rig->conninfo));
 }
 
@@ -53,6 +53,8 @@ void rig_make(struct upstream_rig *rig, struct upstream_options options)
 	options.store = rig->spool.store;
 	rig->upstream = upstream_new(&options, &err);
 	assert_non_null(rig->upstream);
+	/* Only now: it may use what the test made since rig_open(). */
+	fake_server_run(&rig->server);
 }
 
 void rig_follow(struct upstream_rig *rig, struct upstream_options options)
