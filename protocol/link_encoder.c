@@ -1,0 +1,491 @@
+/*
+ * link_encoder: WAL in, batches out.
+ *
+ * A batch that turns out not to be understood is forgotten half way, and goes plain from the
+ * position where it began; both ends then drop what they remember of records, so that neither has
+ * to know how far the other came.
+ */
+#include "protocol/link_batch.h"
+#include "protocol/link_codec.h"
+#include "protocol/link_columns.h"
+#include "protocol/link_image_index.h"
+#include "protocol/link_refer.h"
+#include "protocol/link_scan.h"
+#include "protocol/link_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+struct link_encoder {
+	struct link_encoder_options options;
+	struct link_position position;
+	struct link_position before; /* this batch */
+	bool is_started;             /* position continues a frame */
+	struct link_state state;
+	struct link_lookup lookup;
+	struct link_columns columns;
+	struct link_matcher matcher;
+	struct link_pages pages;
+	struct link_image_index *index;
+	struct link_batch_stats *stats;
+	ZSTD_CCtx *zstd;
+	uint8_t *flat;  /* LINK_FRAME_BYTES */
+	uint8_t *coded; /* LINK_CODED_MAX */
+	uint8_t *batch;
+	size_t batch_capacity;
+};
+
+static bool set_up_zstd(struct link_encoder *encoder)
+{
+	encoder->zstd = ZSTD_createCCtx();
+	return encoder->zstd != NULL &&
+	       !ZSTD_isError(ZSTD_CCtx_setParameter(
+		       encoder->zstd, ZSTD_c_compressionLevel, encoder->options.level)) &&
+	       !ZSTD_isError(
+		       ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_windowLog, LINK_WINDOW_LOG));
+}
+
+struct link_encoder *link_encoder_new(const struct link_encoder_options *options)
+{
+	struct link_encoder *encoder = calloc(1, sizeof(*encoder));
+
+	if (encoder == NULL) {
+		return NULL;
+	}
+	assert(options->reach_bytes <= LINK_REACH_MAX);
+	encoder->options = *options;
+	link_columns_init(&encoder->columns);
+	link_position_init(&encoder->position, LSN_INVALID, options->segment_bytes);
+	encoder->index = link_image_index_new(options->index_bytes);
+	encoder->flat = malloc(LINK_FRAME_BYTES);
+	encoder->coded = malloc(LINK_CODED_MAX);
+	encoder->batch_capacity = LINK_BATCH_HEADER_BYTES + ZSTD_compressBound(LINK_CODED_MAX) + 64;
+	encoder->batch = malloc(encoder->batch_capacity);
+	if (encoder->index == NULL || encoder->flat == NULL || encoder->coded == NULL ||
+		encoder->batch == NULL || !set_up_zstd(encoder)) {
+		link_encoder_free(&encoder);
+	}
+	return encoder;
+}
+
+void link_encoder_free(struct link_encoder **encoder_at)
+{
+	struct link_encoder *encoder = *encoder_at;
+
+	if (encoder == NULL) {
+		return;
+	}
+	link_columns_release(&encoder->columns);
+	link_image_index_free(&encoder->index);
+	ZSTD_freeCCtx(encoder->zstd);
+	free(encoder->flat);
+	free(encoder->coded);
+	free(encoder->batch);
+	free(encoder);
+	*encoder_at = NULL;
+}
+
+void link_encoder_set_level(struct link_encoder *encoder, int level)
+{
+	encoder->options.level = level;
+}
+
+void link_encoder_set_reach(struct link_encoder *encoder, uint64_t reach_bytes)
+{
+	assert(reach_bytes <= LINK_REACH_MAX);
+	encoder->options.reach_bytes = reach_bytes;
+}
+
+void link_encoder_purge(struct link_encoder *encoder, lsn_t fork)
+{
+	link_image_index_purge(encoder->index, fork);
+	encoder->is_started = false;
+	link_position_init(&encoder->position, LSN_INVALID, encoder->options.segment_bytes);
+}
+
+/* The images of a record that is complete with this item. */
+static void note_item(void *context, const struct link_scan *scan, const struct link_item *item)
+{
+	struct link_encoder *encoder = context;
+	const struct wal_record_head *head = &scan->position->head;
+
+	if (!item->is_at_end || item->start == LSN_INVALID ||
+		(item->kind != LINK_ITEM_RECORD && item->kind != LINK_ITEM_BODY)) {
+		return;
+	}
+	for (uint32_t i = 0; i < head->block_count; i++) {
+		if (head->blocks[i].image_length != 0 && !head->blocks[i].image_is_compressed) {
+			link_image_index_add(encoder->index, &head->blocks[i], item->start);
+		}
+	}
+}
+
+void link_encoder_note(struct link_encoder *encoder, lsn_t start, const uint8_t *raw, size_t length)
+{
+	while (length > 0) {
+		lsn_t room = link_batch_limit(start) - start;
+		uint32_t count = (uint32_t)(length < room ? length : room);
+
+		if (encoder->position.lsn != start) {
+			link_position_init(
+				&encoder->position, start, encoder->options.segment_bytes);
+		}
+		link_position_follow(&encoder->position, raw, count, &encoder->pages, encoder->flat,
+			note_item, encoder);
+		start += count;
+		raw += count;
+		length -= count;
+	}
+	encoder->is_started = false;
+}
+
+static enum link_kind kind_of(uint8_t rmgr)
+{
+	/* src/include/access/rmgrlist.h: the same numbers in all versions known here. */
+	switch (rmgr) {
+	case 1: return LINK_KIND_COMMIT;
+	case 9:
+	case 10: return LINK_KIND_HEAP;
+	case 11:
+	case 12:
+	case 13:
+	case 14:
+	case 16:
+	case 17: return LINK_KIND_INDEX;
+	default: return LINK_KIND_OTHER;
+	}
+}
+
+static void put_image(
+	struct link_encoder *encoder, const struct link_piece *piece, const uint8_t *bytes)
+{
+	const struct wal_block *block = piece->block;
+	const struct link_earlier *earlier = &encoder->state.earlier[block->id];
+	uint32_t length = piece->to - piece->from;
+
+	if (block->image_is_compressed) {
+		link_put_bytes(&encoder->columns, LINK_COLUMN_IMAGE, bytes, length);
+		encoder->stats->raw[LINK_KIND_IMAGE_COMPRESSED] += length;
+	} else if (!earlier->is_known) {
+		link_put_bytes(&encoder->columns, LINK_COLUMN_IMAGE, bytes, length);
+		encoder->stats->raw[LINK_KIND_IMAGE_NEW] += length;
+		encoder->stats->images_new += piece->from == 0;
+	} else {
+		link_refer_put(&encoder->matcher, &encoder->columns, earlier, block, bytes,
+			piece->from, piece->to);
+		encoder->stats->raw[LINK_KIND_IMAGE_REFERRED] += length;
+		encoder->stats->images_referred += piece->from == 0;
+	}
+}
+
+/* Bytes [from, to) of the record, which lie at bytes; from is not before the payload. */
+static void put_payload(struct link_encoder *encoder, const struct wal_record_head *head,
+	const uint8_t *bytes, uint32_t from, uint32_t to)
+{
+	enum link_kind kind = kind_of(head->rmgr);
+	struct link_pieces pieces;
+	struct link_piece piece;
+
+	link_pieces_init(&pieces, head, from, to);
+	while (link_pieces_next(&pieces, &piece)) {
+		if (piece.is_image) {
+			put_image(encoder, &piece, bytes + piece.at);
+			continue;
+		}
+		link_put_bytes(&encoder->columns,
+			piece.block == NULL ? LINK_COLUMN_MAIN : LINK_COLUMN_DATA, bytes + piece.at,
+			piece.to - piece.from);
+		encoder->stats->raw[kind] += piece.to - piece.from;
+	}
+}
+
+static void put_record(
+	struct link_encoder *encoder, const struct link_scan *scan, const struct link_item *item)
+{
+	struct link_columns *columns = &encoder->columns;
+	const struct wal_record_head *head = &scan->position->head;
+	const uint8_t *bytes = scan->flat + item->flat_at;
+	bool is_linked = head->previous == scan->position->previous;
+	bool is_crc_given = !item->is_at_end || link_record_crc(bytes, head->total) != head->crc;
+
+	if (item->is_at_end && is_crc_given) {
+		link_put_u8(columns, LINK_COLUMN_SHAPE, LINK_SHAPE_CRC);
+	}
+	if (!is_linked && scan->position->previous != LSN_INVALID) {
+		link_put_u8(columns, LINK_COLUMN_SHAPE, LINK_SHAPE_PREVIOUS);
+	}
+	if (!is_linked) {
+		link_put_delta(columns, LINK_COLUMN_EXTRA, head->previous, item->start);
+	}
+	if (is_crc_given) {
+		link_put_bytes(columns, LINK_COLUMN_EXTRA, bytes + WAL_RECORD_CRC_AT, 4);
+	}
+	link_put_head(&encoder->state, columns, &encoder->lookup, head);
+	encoder->stats->raw[kind_of(head->rmgr)] += head->length;
+	put_payload(encoder, head, bytes + head->length, head->length, item->length);
+}
+
+static void put_item(
+	struct link_encoder *encoder, const struct link_scan *scan, const struct link_item *item)
+{
+	const uint8_t *bytes = scan->flat + item->flat_at;
+
+	switch (item->kind) {
+	case LINK_ITEM_RECORD: put_record(encoder, scan, item); break;
+	case LINK_ITEM_BODY:
+		if (!encoder->state.has_earlier) {
+			link_put_earlier(&encoder->state, &encoder->columns, &encoder->lookup,
+				&scan->position->head, item->from);
+		}
+		put_payload(encoder, &scan->position->head, bytes, item->from,
+			item->from + item->length);
+		break;
+	case LINK_ITEM_RAW:
+		if (item->is_head && item->start != LSN_INVALID) {
+			link_put_u8(&encoder->columns, LINK_COLUMN_SHAPE, LINK_SHAPE_FRAGMENT);
+		}
+		encoder->state.has_earlier = false;
+		link_put_bytes(&encoder->columns, LINK_COLUMN_RAW, bytes, item->length);
+		encoder->stats->raw[LINK_KIND_OTHER] += item->length;
+		break;
+	case LINK_ITEM_TAIL: break;
+	case LINK_ITEM_END:
+	case LINK_ITEM_LOST: assert(false);
+	}
+	if (item->is_at_end && item->start != LSN_INVALID) {
+		note_item(encoder, scan, item);
+	}
+}
+
+/* Where a frame begins, the position has to be one that a newcomer can find. */
+static bool put_resumption(struct link_encoder *encoder)
+{
+	struct link_position *position = &encoder->position;
+	struct link_columns *columns = &encoder->columns;
+	lsn_t start = position->start;
+
+	if (position->mode == LINK_LOST) {
+		return false;
+	}
+	if (position->mode == LINK_HEAD || position->mode == LINK_BODY) {
+		if (start < encoder->lookup.horizon ||
+			link_position_resume(position, &encoder->options.earlier, start) !=
+				LINK_EARLIER_FOUND) {
+			if (position->total <= position->done) {
+				return false;
+			}
+			link_position_make_opaque(position);
+		}
+	}
+	link_put_u8(columns, LINK_COLUMN_FRAME, (uint8_t)position->mode);
+	link_put_varint(columns, LINK_COLUMN_FRAME,
+		position->version == NULL ? 0 : position->version->magic);
+	link_put_varint(columns, LINK_COLUMN_FRAME, position->padding);
+	if (position->mode == LINK_OPAQUE) {
+		link_put_varint(columns, LINK_COLUMN_FRAME, position->total);
+	} else if (position->mode != LINK_BETWEEN && position->mode != LINK_TAIL) {
+		link_put_varint(columns, LINK_COLUMN_FRAME, position->lsn - start);
+	}
+	position->previous = LSN_INVALID;
+	position->page_magic = position->page_info = 0;
+	position->page_tli = 0;
+	return true;
+}
+
+static bool put_headers(
+	struct link_encoder *encoder, const struct link_scan *scan, const uint8_t *raw)
+{
+	struct link_columns *columns = &encoder->columns;
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < scan->pages->count; i++) {
+		const struct link_page *page = &scan->pages->pages[i];
+		lsn_t lsn = link_page_lsn(page, scan->batch_lsn);
+		bool is_tail = page->flat_at >= scan->tail_at;
+		uint32_t length = page->to - page->from;
+		uint8_t expected[WAL_PAGE_HEADER_LONG];
+
+		if (!link_header_expect(scan->position, page, lsn, is_tail, expected)) {
+			link_put_bytes(columns, LINK_COLUMN_FRAME, raw + page->raw_at, length);
+		} else if (memcmp(expected + page->from, raw + page->raw_at, length) != 0) {
+			link_put_varint(columns, LINK_COLUMN_FRAME, 1 + i - last);
+			link_put_bytes(columns, LINK_COLUMN_FRAME, raw + page->raw_at, length);
+			last = i;
+		}
+		if (!link_header_learn(scan->position, page, lsn, is_tail, raw + page->raw_at)) {
+			return false;
+		}
+		encoder->stats->raw[LINK_KIND_HEADER] += length;
+	}
+	link_put_varint(columns, LINK_COLUMN_FRAME, 0);
+	return true;
+}
+
+/* Fills the columns; false: not understood, the position is of no use. */
+static bool take_apart(struct link_encoder *encoder, const uint8_t *raw, uint32_t length)
+{
+	struct link_scan scan;
+	struct link_item item;
+
+	link_pages_lay(
+		&encoder->pages, encoder->position.lsn, length, encoder->options.segment_bytes);
+	link_pages_flatten(&encoder->pages, raw, length, encoder->flat);
+	link_columns_reset(&encoder->columns);
+	if (!encoder->is_started && !put_resumption(encoder)) {
+		return false;
+	}
+	link_scan_init(&scan, &encoder->position, &encoder->pages, encoder->flat);
+	encoder->lookup.version = encoder->position.version;
+	for (;;) {
+		link_scan_next(&scan, &item);
+		if (item.kind == LINK_ITEM_LOST) {
+			return false;
+		}
+		if (item.kind == LINK_ITEM_END) {
+			break;
+		}
+		put_item(encoder, &scan, &item);
+		link_scan_pass(&scan, &item);
+	}
+	return put_headers(encoder, &scan, raw) && !encoder->columns.bad;
+}
+
+static void count_sent(struct link_batch_stats *stats, const struct link_columns *columns)
+{
+	static const enum link_column referred[] = {LINK_COLUMN_EARLIER, LINK_COLUMN_SKIP,
+		LINK_COLUMN_COPY, LINK_COLUMN_SHIFT, LINK_COLUMN_PATCH};
+	uint64_t total = link_columns_bytes(columns), rest = total, raw_rest = 0;
+	uint64_t weight[LINK_KIND_COUNT] = {0};
+	uint32_t new_images =
+		stats->raw[LINK_KIND_IMAGE_NEW] + stats->raw[LINK_KIND_IMAGE_COMPRESSED];
+
+	for (size_t i = 0; i < sizeof(referred) / sizeof(referred[0]); i++) {
+		weight[LINK_KIND_IMAGE_REFERRED] += columns->column[referred[i]].length;
+	}
+	weight[LINK_KIND_IMAGE_NEW] = stats->raw[LINK_KIND_IMAGE_NEW];
+	weight[LINK_KIND_IMAGE_COMPRESSED] = stats->raw[LINK_KIND_IMAGE_COMPRESSED];
+	rest -= weight[LINK_KIND_IMAGE_REFERRED] + new_images;
+	for (int kind = LINK_KIND_HEAP; kind <= LINK_KIND_OTHER; kind++) {
+		raw_rest += stats->raw[kind];
+	}
+	for (int kind = LINK_KIND_HEAP; kind <= LINK_KIND_OTHER && raw_rest > 0; kind++) {
+		weight[kind] = rest * stats->raw[kind] / raw_rest;
+	}
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		stats->sent[kind] = (uint32_t)(stats->batch_bytes * weight[kind] / total);
+	}
+}
+
+static void count_raw(struct link_batch_stats *stats, bool is_plain)
+{
+	uint32_t known = 0;
+
+	if (is_plain) {
+		memset(stats->raw, 0, sizeof(stats->raw));
+		stats->images_new = stats->images_referred = 0;
+		stats->raw[LINK_KIND_PLAIN] = stats->raw_bytes;
+		return;
+	}
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		known += stats->raw[kind];
+	}
+	assert(known <= stats->raw_bytes);
+	stats->raw[LINK_KIND_ZERO] = stats->raw_bytes - known;
+}
+
+/* One flush of the frame's stream behind the header. */
+static bool compress(
+	struct link_encoder *encoder, const uint8_t *bytes, size_t length, size_t *batch_length_out)
+{
+	ZSTD_inBuffer in = {.src = bytes, .size = length};
+	ZSTD_outBuffer out = {.dst = encoder->batch,
+		.size = encoder->batch_capacity,
+		.pos = LINK_BATCH_HEADER_BYTES};
+	size_t left;
+
+	do {
+		left = ZSTD_compressStream2(encoder->zstd, &out, &in, ZSTD_e_flush);
+		if (ZSTD_isError(left)) {
+			return false;
+		}
+		assert(left == 0 || out.pos < out.size);
+	} while (left != 0 || in.pos < in.size);
+	*batch_length_out = out.pos;
+	return true;
+}
+
+static bool begin_frame(struct link_encoder *encoder)
+{
+	link_state_reset(&encoder->state);
+	encoder->is_started = false;
+	return !ZSTD_isError(ZSTD_CCtx_reset(encoder->zstd, ZSTD_reset_session_only)) &&
+	       !ZSTD_isError(ZSTD_CCtx_setParameter(
+		       encoder->zstd, ZSTD_c_compressionLevel, encoder->options.level));
+}
+
+static bool is_small_enough(const struct link_encoder *encoder)
+{
+	return link_columns_bytes(&encoder->columns) <= LINK_CODED_MAX;
+}
+
+bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_t *raw,
+	size_t length, const uint8_t **batch_out, size_t *batch_length_out,
+	struct link_batch_stats *stats_out)
+{
+	struct link_batch_header header = {.version = LINK_VERSION, .start = start};
+	size_t coded_length = length;
+	bool is_coded, is_done;
+
+	assert(length > 0 && length <= link_batch_limit(start) - start);
+	header.length = (uint32_t)length;
+	*stats_out = (struct link_batch_stats){.raw_bytes = header.length};
+	encoder->stats = stats_out;
+	if (encoder->position.lsn != start) {
+		link_position_init(&encoder->position, start, encoder->options.segment_bytes);
+		encoder->is_started = false;
+	}
+	if ((!encoder->is_started || start % LINK_FRAME_BYTES == 0) && !begin_frame(encoder)) {
+		return false;
+	}
+	header.flags = encoder->is_started ? 0 : LINK_BATCH_BEGINS_FRAME;
+	encoder->lookup = (struct link_lookup){.source = &encoder->options.earlier,
+		.segment_bytes = encoder->options.segment_bytes,
+		.limit = start,
+		.horizon = start > encoder->options.reach_bytes
+				   ? start - encoder->options.reach_bytes
+				   : 0,
+		.index = encoder->index};
+	encoder->before = encoder->position;
+	is_coded = take_apart(encoder, raw, header.length) && is_small_enough(encoder);
+	if (is_coded) {
+		coded_length = link_columns_bytes(&encoder->columns);
+		link_columns_join(&encoder->columns, encoder->coded);
+		link_position_end_batch(&encoder->position, header.length);
+	} else {
+		header.flags |= LINK_BATCH_IS_PLAIN;
+		encoder->position = encoder->before;
+		if (!encoder->is_started) {
+			link_position_init(
+				&encoder->position, start, encoder->options.segment_bytes);
+		}
+		link_state_reset(&encoder->state);
+		link_position_follow(&encoder->position, raw, header.length, &encoder->pages,
+			encoder->flat, note_item, encoder);
+	}
+	is_done =
+		compress(encoder, is_coded ? encoder->coded : raw, coded_length, batch_length_out);
+	encoder->is_started = is_done;
+	header.crc = link_batch_crc(&header, raw);
+	link_batch_header_put(&header, encoder->batch);
+	*batch_out = encoder->batch;
+	stats_out->batch_bytes = (uint32_t)*batch_length_out;
+	count_raw(stats_out, !is_coded);
+	if (is_coded) {
+		count_sent(stats_out, &encoder->columns);
+	} else {
+		stats_out->sent[LINK_KIND_PLAIN] = stats_out->batch_bytes;
+	}
+	return is_done;
+}

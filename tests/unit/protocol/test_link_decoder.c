@@ -1,0 +1,222 @@
+/*
+ * Batches that are not what was sent: nothing wrong is ever returned.
+ */
+#include "protocol/link_batch.h"
+
+#include "link_wal.h"
+
+#include "protocol/crc32c.h"
+#include "protocol/wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define START     ((lsn_t)0x30 << 24)
+#define AT        ((size_t)1 << 20) /* the sample begins a frame */
+#define LENGTH    3000
+#define BATCH_MAX 8192
+
+/* A batch with records, copies from earlier images, and a page header. */
+struct sample {
+	struct link_wal *wal;
+	uint8_t batch[BATCH_MAX];
+	size_t length;
+};
+
+static int set_up(void **state)
+{
+	struct sample *sample = calloc(1, sizeof(*sample));
+	struct link_encoder_options options = {
+		.segment_bytes = 1 << 20, .level = 3, .reach_bytes = 1 << 30, .index_bytes = 65536};
+	struct link_encoder *encoder;
+	struct link_batch_stats stats;
+	const uint8_t *batch;
+
+	assert_non_null(sample);
+	sample->wal = link_wal_new(START, 1 << 20, 3 << 20, 99);
+	link_wal_fill(sample->wal, AT - 4000);
+	link_wal_add_image(sample->wal, 1);
+	link_wal_fill(sample->wal, AT + LENGTH);
+	options.earlier = link_wal_source(sample->wal);
+	encoder = link_encoder_new(&options);
+	assert_non_null(encoder);
+	link_encoder_note(encoder, START, sample->wal->bytes, AT);
+	sample->wal->held_to = AT;
+	assert_true(link_encoder_encode(encoder, START + AT, sample->wal->bytes + AT, LENGTH,
+		&batch, &sample->length, &stats));
+	assert_true(sample->length <= BATCH_MAX);
+	assert_int_equal(stats.raw[LINK_KIND_PLAIN], 0);
+	assert_int_not_equal(stats.raw[LINK_KIND_IMAGE_REFERRED], 0);
+	memcpy(sample->batch, batch, sample->length);
+	link_encoder_free(&encoder);
+	*state = sample;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct sample *sample = *state;
+
+	link_wal_free(sample->wal);
+	free(sample);
+	return 0;
+}
+
+static struct link_decoder *new_decoder(struct link_wal *wal)
+{
+	struct link_source source = link_wal_source(wal);
+	struct link_decoder *decoder = link_decoder_new(wal->segment_bytes, &source);
+
+	assert_non_null(decoder);
+	return decoder;
+}
+
+/* Anything but the right bytes at the right place fails. */
+static enum link_result decode(struct sample *sample, struct link_decoder *decoder, size_t length)
+{
+	struct link_decoded decoded;
+	enum link_result result = link_decoder_decode(decoder, sample->batch, length, &decoded);
+
+	if (result == LINK_OK) {
+		assert_int_equal(decoded.start, START + AT);
+		assert_int_equal(decoded.length, LENGTH);
+		assert_memory_equal(decoded.raw, sample->wal->bytes + AT, LENGTH);
+	} else {
+		assert_non_null(decoded.reason);
+		assert_null(decoded.raw);
+		assert_int_equal(decoded.length, 0);
+	}
+	return result;
+}
+
+static void test_link_decoder__the_sample_is_whole(void **state)
+{
+	struct sample *sample = *state;
+	struct link_decoder *decoder = new_decoder(sample->wal);
+
+	assert_int_equal(decode(sample, decoder, sample->length), LINK_OK);
+	link_decoder_free(&decoder);
+}
+
+static void test_link_decoder__no_flipped_bit_gets_through(void **state)
+{
+	struct sample *sample = *state;
+	struct link_decoder *decoder = new_decoder(sample->wal);
+	size_t harmless = 0;
+
+	for (size_t bit = 0; bit < sample->length * 8; bit++) {
+		sample->batch[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		harmless += decode(sample, decoder, sample->length) == LINK_OK;
+		sample->batch[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	/* zstd's own header has a few bits that say nothing, such as the size of its window. */
+	assert_true(harmless < 32);
+	assert_int_equal(decode(sample, decoder, sample->length), LINK_OK);
+	link_decoder_free(&decoder);
+}
+
+static void test_link_decoder__no_truncated_batch_gets_through(void **state)
+{
+	struct sample *sample = *state;
+	struct link_decoder *decoder = new_decoder(sample->wal);
+
+	for (size_t length = 0; length < sample->length; length++) {
+		uint8_t *exact = malloc(length + 1);
+		struct link_decoded decoded;
+
+		assert_non_null(exact);
+		memcpy(exact, sample->batch, length);
+		/* Without its last bytes a flushed block may still be whole; then it is right. */
+		if (link_decoder_decode(decoder, exact, length, &decoded) == LINK_OK) {
+			assert_memory_equal(decoded.raw, sample->wal->bytes + AT, LENGTH);
+			assert_int_equal(decoded.length, LENGTH);
+		}
+		free(exact);
+	}
+	link_decoder_free(&decoder);
+}
+
+static void test_link_decoder__another_past_is_noticed(void **state)
+{
+	struct sample *sample = *state;
+	struct link_decoder *decoder = new_decoder(sample->wal);
+	enum link_result result;
+
+	for (size_t at = 0; at < AT; at++) {
+		sample->wal->bytes[at] ^= 0x55;
+	}
+	result = decode(sample, decoder, sample->length);
+	assert_int_not_equal(result, LINK_OK);
+	link_decoder_free(&decoder);
+}
+
+static void test_link_decoder__nothing_held_is_told_from_damage(void **state)
+{
+	struct sample *sample = *state;
+	struct link_decoder *decoder = new_decoder(sample->wal);
+
+	sample->wal->held_from = AT;
+	assert_int_equal(decode(sample, decoder, sample->length), LINK_NEED_PLAIN);
+	sample->wal->held_from = 0;
+	assert_int_equal(decode(sample, decoder, sample->length), LINK_OK);
+	link_decoder_free(&decoder);
+}
+
+/* As if a batch with right checksum had been made by something worse than chance. */
+static void test_link_decoder__headers_are_refused_by_name(void **state)
+{
+	static const struct {
+		const char *reason;
+		uint8_t version, flags;
+		lsn_t start;
+		uint32_t length;
+	} cases[] = {
+		{"batch of another version", LINK_VERSION + 1, 0, START, 10},
+		{"batch with unknown flags", LINK_VERSION, 0x80, START, 10},
+		{"batch of an impossible length", LINK_VERSION, 1, START, 0},
+		{"batch of an impossible length", LINK_VERSION, 1, START + 1, LINK_FRAME_BYTES},
+		{"batch of an impossible length", LINK_VERSION, 1, START, UINT32_MAX},
+		{"batch cannot be decompressed", LINK_VERSION, 1, START, 10},
+	};
+	struct sample *sample = *state;
+	struct link_decoder *decoder = new_decoder(sample->wal);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct link_batch_header header = {.version = cases[i].version,
+			.flags = cases[i].flags,
+			.start = cases[i].start,
+			.length = cases[i].length};
+		uint8_t bytes[LINK_BATCH_HEADER_BYTES + 10] = {0};
+		struct link_decoded decoded;
+
+		link_batch_header_put(&header, bytes);
+		assert_int_equal(
+			link_decoder_decode(decoder, bytes, sizeof(bytes), &decoded), LINK_BAD);
+		assert_string_equal(decoded.reason, cases[i].reason);
+	}
+	link_decoder_free(&decoder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_link_decoder__the_sample_is_whole, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_link_decoder__no_flipped_bit_gets_through, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_link_decoder__no_truncated_batch_gets_through, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_link_decoder__another_past_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_link_decoder__nothing_held_is_told_from_damage, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_link_decoder__headers_are_refused_by_name, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
