@@ -26,6 +26,7 @@ def test_pg_receivewal_with_a_slot_resumes_where_it_left(site):
     assert accepted.returncode == 0, accepted.stderr
 
     archive.start()
+    wait_until(lambda: relay.standby_count() == 1)
     for _ in range(3):
         end = primary.switch_wal()
         last = segment_name(1, end - 1, primary.wal_segment_bytes)
