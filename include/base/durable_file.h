@@ -36,8 +36,8 @@ extern const struct durable_operations durable_system_operations;
 struct durable_directory;
 struct durable_file;
 
-/* Creates the directory (0700) when missing, not its parents. operations NULL: the system's. The
- * table is copied. */
+/* Creates the directory (0700), durably, when missing, but not its parents. operations NULL: the
+ * system's. The table is copied. */
 struct durable_directory *durable_directory_open(const char *path,
 	const struct durable_operations *operations, struct error *err) MUST_CHECK;
 /* Accepts NULL, sets NULL. Its files must be closed. */

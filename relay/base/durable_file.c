@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,14 +107,38 @@ static bool set_file_error(struct error *err, const struct durable_directory *di
 	return false;
 }
 
+/* A new directory's own name is an entry of its parent. */
+static bool sync_parent(const struct durable_operations *call, const char *path, struct error *err)
+{
+	char *copy = memory_copy_text(path);
+	const char *parent = dirname(copy);
+	int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && call->fsync(call->context, fd) == 0;
+
+	if (!ok) {
+		(void)error_set_errno(err, "could not fsync directory \"%s\"", parent);
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	free(copy);
+	return ok;
+}
+
 struct durable_directory *durable_directory_open(
 	const char *path, const struct durable_operations *operations, struct error *err)
 {
+	const struct durable_operations *call =
+		operations != NULL ? operations : &durable_system_operations;
 	struct durable_directory *directory;
+	bool is_new = mkdir(path, 0700) == 0;
 	int fd;
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+	if (!is_new && errno != EEXIST) {
 		(void)error_set_errno(err, "could not create directory \"%s\"", path);
+		return NULL;
+	}
+	if (is_new && !sync_parent(call, path, err)) {
 		return NULL;
 	}
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -122,7 +147,7 @@ struct durable_directory *durable_directory_open(
 		return NULL;
 	}
 	directory = memory_new(sizeof(*directory));
-	directory->operations = operations != NULL ? *operations : durable_system_operations;
+	directory->operations = *call;
 	directory->path = memory_copy_text(path);
 	directory->fd = fd;
 	return directory;

@@ -133,6 +133,10 @@ static bool compare_part(
 			       !wal_catalogue_has(&store->catalogue, line->tli, number);
 		}
 	}
+	if (!wal_segment_populate(writer->overlap, (uint32_t)(lsn % line->segment_bytes),
+		    (uint32_t)length, err)) {
+		return false;
+	}
 	held = wal_segment_bytes(writer->overlap) + lsn % line->segment_bytes;
 	if (memcmp(held, bytes, length) == 0) {
 		return true;

@@ -230,23 +230,23 @@ static bool is_save_due(struct wal_store *store)
 	       wal_monotonic_us() >= keeper->saved_us + SAVE_US;
 }
 
-static void run_round(struct wal_store *store, bool is_rung)
+/* Of the store once WAL has begun. */
+static void keep_line(struct wal_store *store, bool is_rung, bool has_room)
 {
 	struct wal_keeper *keeper = &store->keeper;
 	int64_t now = wal_monotonic_us();
 	struct error err = {0};
-	bool has_room;
 
 	if (is_save_due(store)) {
 		wal_keeper_save_good(store);
 	}
-	/* Preparing prunes by itself. */
-	if (keeper->prepared != NULL && (is_rung || atomic_load(&keeper->is_full) ||
-						now >= keeper->last_prune_us + PRUNE_US)) {
+	/* Preparing prunes by itself, but where there is no room it is not come to. */
+	if ((keeper->prepared != NULL || !has_room) &&
+		(is_rung || atomic_load(&keeper->is_full) ||
+			now >= keeper->last_prune_us + PRUNE_US)) {
 		(void)wal_store_prune(store);
 		keeper->last_prune_us = now;
 	}
-	has_room = has_disk_room(store);
 	if (!has_room) {
 		return;
 	}
@@ -254,6 +254,17 @@ static void run_round(struct wal_store *store, bool is_rung)
 		leave_full(store);
 	} else {
 		report_prepare(store, &err);
+	}
+}
+
+static void run_round(struct wal_store *store, bool is_rung)
+{
+	bool has_room = has_disk_room(store);
+
+	if (wal_store_line(store) != NULL) {
+		keep_line(store, is_rung, has_room);
+	} else if (has_room) {
+		leave_full(store);
 	}
 }
 
@@ -285,7 +296,7 @@ static void *keeper_thread(void *argument)
 		keeper->is_rung = false;
 		is_stopping = keeper->is_stopping;
 		pthread_mutex_unlock(&keeper->lock);
-		if (!is_stopping && wal_store_line(store) != NULL) {
+		if (!is_stopping) {
 			pthread_mutex_lock(&keeper->work);
 			run_round(store, is_rung);
 			pthread_mutex_unlock(&keeper->work);

@@ -50,7 +50,7 @@ static bool list_file(struct wal_store *store, const char *name, struct error *e
 	uint64_t number;
 	tli_t tli;
 
-	if (has_suffix(name, ".tmp")) {
+	if (strcmp(name, WAL_PREPARED_NAME) == 0 || has_suffix(name, ".history.tmp")) {
 		return durable_directory_unlink(store->directory, name, err);
 	}
 	if (store->state.segment_bytes == 0 ||

@@ -333,7 +333,7 @@ static bool window_populate(struct wal_segment *segment, uint32_t window, struct
 		return true;
 	}
 	sample_once(segment);
-	if (ahead < segment->length) {
+	if (atomic_load(&segment->was_cold) && ahead < segment->length) {
 		uint32_t left = segment->length - ahead;
 
 		(void)madvise(segment->bytes + ahead,
