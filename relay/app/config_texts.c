@@ -6,6 +6,7 @@
  */
 #include "app/config_options.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,9 +58,10 @@ static bool name_parse(const struct config_option *option, const struct config_s
 		return store(field, text);
 	}
 	/* The grammar lets no other control character through. */
-	if (*text == '\0' || strlen(text) > NAME_BYTES_MAX || strchr(text, '\t') != NULL) {
+	if (*text == '\0' || strlen(text) > NAME_BYTES_MAX || strchr(text, '\t') != NULL ||
+		!utf8_is_valid(text)) {
 		return error_set(err, ERROR_INVALID,
-			"expected a name of 1 to %d bytes without control characters",
+			"expected a name of 1 to %d bytes of UTF-8 without control characters",
 			NAME_BYTES_MAX);
 	}
 	return store(field, text);

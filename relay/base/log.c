@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,31 +182,9 @@ static void put_text(struct line *line, const char *text)
 	put(line, text, strlen(text));
 }
 
-/* Bytes of the well-formed UTF-8 sequence at text, 0 when there is none. */
-static size_t utf8_length(const unsigned char *text)
-{
-	unsigned char lead = text[0];
-	size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-	if (lead > 0xf4) {
-		return 0;
-	}
-	for (size_t i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-	}
-	/* Overlong forms, surrogates, past U+10FFFF. */
-	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f) ||
-		(lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f)) {
-		return 0;
-	}
-	return length;
-}
-
 static size_t escape(const unsigned char *text, bool is_json, char out[8], size_t *taken_out)
 {
-	size_t length = utf8_length(text);
+	size_t length = utf8_character_length(text);
 
 	*taken_out = length == 0 ? 1 : length;
 	if (is_json && (*text == '"' || *text == '\\')) {

@@ -8,49 +8,18 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 
 /* More than were there a moment ago: sessions come and go between the two questions. */
 #define LIST_HEADROOM 16
-
-/* Length of the UTF-8 character at text as RFC 3629 allows it; 0: it is none. */
-static size_t character_length(const unsigned char *text)
-{
-	static const struct {
-		unsigned char first_min, first_max, second_min, second_max;
-		size_t length;
-	} forms[] = {
-		{0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3},
-		{0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3},
-		{0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4},
-		{0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-	if (text[0] < 0x80) {
-		return text[0] >= 0x20 && text[0] != 0x7f;
-	}
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (text[0] < forms[i].first_min || text[0] > forms[i].first_max) {
-			continue;
-		}
-		bool is_whole = text[1] >= forms[i].second_min && text[1] <= forms[i].second_max;
-		for (size_t at = 2; is_whole && at < forms[i].length; at++) {
-			is_whole = (text[at] & 0xc0) == 0x80;
-		}
-		return is_whole ? forms[i].length : 0;
-	}
-	return 0;
-}
 
 /* Control characters and what is no UTF-8 become "?". */
 static void make_printable(char *text)
 {
 	unsigned char *at = (unsigned char *)text;
 	while (*at != '\0') {
-		size_t length = character_length(at);
-		if (length == 0) {
+		size_t length = utf8_character_length(at);
+		if (length == 0 || *at < 0x20 || *at == 0x7f) {
 			*at = '?';
 			length = 1;
 		}

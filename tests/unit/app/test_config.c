@@ -201,7 +201,7 @@ static void test_config__wants_the_required_keys(void **state)
 		"w.ini:6: missing required key \"match\" in [destination d]\n");
 	check_refused("[relay]\nname =\ndata_dir =\n[upstream]\nconninfo =\n",
 		"w.ini:2: invalid value \"\" for \"name\" in [relay]: expected a name of 1 to 63 "
-		"bytes without control characters\n"
+		"bytes of UTF-8 without control characters\n"
 		"w.ini:3: invalid value \"\" for \"data_dir\" in [relay]: expected a path\n"
 		"w.ini:5: invalid value for \"conninfo\" in [upstream]: expected a connection "
 		"string such as \"host=db1 user=replicator\"\n");
