@@ -68,6 +68,17 @@ static struct config *load(const char *path)
 	return config;
 }
 
+/* Every connection takes a descriptor, and every reader far behind up to two segments more; the
+ * usual soft limit of 1024 is for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 /* A relay that has nothing to do with root's rights runs without them; what it holds in memory
  * (passwords, WAL) stays out of core files; what it writes is its own. */
 static bool prepare_process(struct error *err)
@@ -80,6 +91,7 @@ static bool prepare_process(struct error *err)
 	umask(077);
 	const struct rlimit no_core = {0, 0};
 	(void)setrlimit(RLIMIT_CORE, &no_core);
+	raise_descriptor_limit();
 	/* libpq allocates each message of 128 kB: keep those blocks instead of mapping anew. */
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	mallopt(M_TRIM_THRESHOLD, 16 << 20);

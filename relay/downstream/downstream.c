@@ -74,7 +74,7 @@ static bool add_senders(struct downstream *downstream, unsigned count, struct er
 	bool forward_flushed = downstream->shared.forward_flushed;
 	struct sender_loop_options options = {
 		.shared = &downstream->shared,
-		.store_events = (forward_flushed ? WAL_STORE_FLUSHED : 0) | WAL_STORE_RECEIVED |
+		.store_events = (forward_flushed ? WAL_STORE_FLUSHED : WAL_STORE_RECEIVED) |
 				WAL_STORE_PRUNED,
 		.on_stopped = on_sender_stopped,
 		.context = downstream,

@@ -5,6 +5,8 @@
 #include "downstream/turns.h"
 
 #include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -17,6 +19,9 @@ struct turns {
 	struct wake *news;  /* rung by the spool, on any thread */
 	struct wake *ready; /* rung here while somebody is ready */
 	struct turn_list places[TURN_PLACES];
+	/* Somebody is at the tip, or was when the last news came. While it is false the upstream's
+	 * thread spares itself a system call an append, and this loop a useless wake-up. */
+	atomic_bool is_wanted;
 };
 
 static void put(struct turns *turns, struct turn *turn, enum turn_place place)
@@ -47,6 +52,9 @@ static void on_news(void *context)
 	while (!TAILQ_EMPTY(&turns->places[TURN_VISITED])) {
 		take_first(turns, TURN_VISITED);
 	}
+	if (TAILQ_EMPTY(&turns->places[TURN_AT_TIP])) {
+		atomic_store(&turns->is_wanted, false);
+	}
 }
 
 static void on_ready(void *context)
@@ -64,7 +72,9 @@ static void on_store_event(void *context, unsigned events)
 {
 	(void)events;
 	struct turns *turns = context;
-	wake_ring(turns->news);
+	if (atomic_load(&turns->is_wanted)) {
+		wake_ring(turns->news);
+	}
 }
 
 struct turns *turns_new(
@@ -108,6 +118,10 @@ void turns_free(struct turns **turns)
 void turns_wait_at_tip(struct turns *turns, struct turn *turn)
 {
 	put(turns, turn, TURN_AT_TIP);
+	/* What was appended between its last look and this went by unheard: look once more. */
+	if (!atomic_exchange(&turns->is_wanted, true)) {
+		wake_ring(turns->news);
+	}
 }
 
 void turns_make_ready(struct turns *turns, struct turn *turn)
