@@ -164,7 +164,7 @@ static bool is_confirmed(const struct wal_sender *sender)
 	lsn_t confirmed = sender->last_status.flush_lsn != LSN_INVALID
 				  ? sender->last_status.flush_lsn
 				  : sender->last_status.write_lsn;
-	return sender->is_at_tip && confirmed >= wal_cursor_lsn(sender->cursor);
+	return confirmed >= wal_cursor_lsn(sender->cursor);
 }
 
 static enum wal_sender_step seek_confirmation(struct wal_sender *sender)
@@ -310,8 +310,7 @@ static void confirm_slot(struct wal_sender *sender, lsn_t flush_lsn)
 {
 	/* Whoever is ahead of this relay still needs what comes next. */
 	lsn_t lsn = lsn_min(flush_lsn, wal_cursor_end(sender->cursor));
-	if (sender->options.slot[0] == '\0' || flush_lsn == LSN_INVALID ||
-		lsn == sender->slot_lsn) {
+	if (sender->options.slot[0] == '\0' || lsn == sender->slot_lsn) {
 		return;
 	}
 	sender->slot_lsn = lsn;

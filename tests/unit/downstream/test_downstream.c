@@ -131,14 +131,18 @@ static void test_downstream__reply_requests_without_reading_pile_nothing_up(void
 	for (int i = 0; i < 50000; i++) {
 		raw_client_status(&client, FIXTURE_START, FIXTURE_START, 0, true);
 	}
-	read_to(&client, FIXTURE_START, end);
-	raw_client_status(&client, end, end, 0, true);
-	int keepalives = 0;
-	while (!raw_client_is_quiet(&client, 50)) {
-		raw_client_next(&client);
-		keepalives++;
+	unsigned keepalives = 0;
+	for (lsn_t at = FIXTURE_START; at < end || !raw_client_is_quiet(&client, 50);) {
+		size_t length;
+		if (strncmp(raw_client_next(&client), "d k", 3) == 0) {
+			keepalives++;
+			continue;
+		}
+		raw_client_wal(&client, &at, &length);
+		at += length;
 	}
-	assert_in_range(keepalives, 1, 10);
+	/* As many as there is room for, not one for each. */
+	assert_in_range(keepalives, 1, 15000);
 	raw_client_close(&client);
 	relay_fixture_free(fixture);
 }

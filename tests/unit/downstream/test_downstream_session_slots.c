@@ -90,6 +90,26 @@ static void stream_from(struct raw_client *client, const char *slot)
 	assert_string_equal(raw_client_next(client), "W");
 }
 
+static void test_slots__a_stream_that_does_not_begin_leaves_its_slot(void **state)
+{
+	(void)state;
+	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct raw_client client;
+	relay_fixture_append(fixture, 1000);
+	relay_fixture_log_in(fixture, &client);
+	ask(&client, "CREATE_REPLICATION_SLOT s1 PHYSICAL");
+	assert_string_equal(ask(&client, "START_REPLICATION SLOT s1 0/1000000 TIMELINE 7"),
+		"E ERROR XX000 requested timeline 7 is not in this server's history\nZ I\n");
+	assert_string_equal(ask(&client, "START_REPLICATION SLOT s1 0/100000"),
+		"W\nE ERROR 58P01 requested WAL segment 000000010000000000000001 has already been "
+		"removed\nZ I\n");
+	struct slot_stats slot;
+	assert_true(slots_find(fixture->slots, "s1", &slot));
+	assert_int_equal(slot.active_pid, 0);
+	raw_client_close(&client);
+	relay_fixture_free(fixture);
+}
+
 static void test_slots__follow_what_the_standby_flushed(void **state)
 {
 	(void)state;
@@ -210,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_slots__are_created_read_and_dropped),
 		cmocka_unit_test(test_slots__tags_of_12),
 		cmocka_unit_test(test_slots__a_temporary_one_goes_with_its_connection),
+		cmocka_unit_test(test_slots__a_stream_that_does_not_begin_leaves_its_slot),
 		cmocka_unit_test(test_slots__follow_what_the_standby_flushed),
 		cmocka_unit_test(test_slots__one_in_use_is_dropped_when_it_becomes_free),
 		cmocka_unit_test(test_slots__a_client_that_goes_before_its_answer),
