@@ -277,6 +277,13 @@ static enum step_begin begin_follow(struct upstream_handshake *handshake, struct
 	if (!refuse_choice(handshake, &choice, err)) {
 		return STEP_FAILED;
 	}
+	/* Asking for it again would end at once, and again. */
+	if (handshake->is_again && choice.kind == UPSTREAM_CHOICE_CONTINUE &&
+		choice.tli == handshake->tli) {
+		error_set(err, ERROR_INVALID,
+			"upstream ended timeline %u, but its history goes on with it", choice.tli);
+		return STEP_FAILED;
+	}
 	warn_of_a_server_behind(handshake);
 	handshake->tli = choice.tli;
 	handshake->start_lsn = choice.start_lsn;

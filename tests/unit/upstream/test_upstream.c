@@ -263,6 +263,15 @@ static void play_bare_end(struct fake_server *server)
 	fake_expect_end(server);
 }
 
+static void play_end_of_the_present(struct fake_server *server)
+{
+	play_to_stream(server);
+	send_all(server);
+	end_timeline(server, "2", "0/200000");
+	fake_answer(server, "IDENTIFY_SYSTEM", RIG_SYSTEM, "1", "0/400000", "");
+	fake_expect_end(server);
+}
+
 static void test_upstream__every_end_has_its_reason(void **state)
 {
 	static const struct {
@@ -290,6 +299,9 @@ static void test_upstream__every_end_has_its_reason(void **state)
 		{play_nameless_end, "upstream ended timeline 1 without naming the next",
 			UPSTREAM_WAITING, false},
 		{play_bare_end, "upstream ended the stream", UPSTREAM_WAITING, false},
+		{play_end_of_the_present,
+			"upstream ended timeline 1, but its history goes on with it",
+			UPSTREAM_WAITING, false},
 	};
 
 	(void)state;
