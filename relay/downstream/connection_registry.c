@@ -106,7 +106,7 @@ static unsigned join_address(
 	LIST_INSERT_HEAD(bucket, place, bucket_link);
 	unsigned count = 0;
 	struct place *other;
-	LIST_FOREACH (other, bucket, bucket_link) {
+	for (other = LIST_FIRST(bucket); other != NULL; other = LIST_NEXT(other, bucket_link)) {
 		count += memcmp(other->address, place->address, sizeof(place->address)) == 0;
 	}
 	return count;

@@ -93,7 +93,8 @@ static void stop_sessions(void *context)
 	struct member *member;
 	int64_t at_us = loop_now_us(sender->host.loop) + sender->stop_timeout_us;
 	sender->is_stopping = true;
-	LIST_FOREACH (member, &sender->members, link) {
+	for (member = LIST_FIRST(&sender->members); member != NULL;
+		member = LIST_NEXT(member, link)) {
 		downstream_session_stop(member->session, at_us);
 	}
 	tell_if_stopped(sender);
@@ -109,7 +110,8 @@ static void tell_sessions(void *context)
 {
 	struct sender_loop *sender = context;
 	struct member *member;
-	LIST_FOREACH (member, &sender->members, link) {
+	for (member = LIST_FIRST(&sender->members); member != NULL;
+		member = LIST_NEXT(member, link)) {
 		downstream_session_on_slot_freed(member->session);
 	}
 }
@@ -123,7 +125,8 @@ void sender_loop_each(struct sender_loop *sender, sender_loop_visit *visit, void
 {
 	struct member *member;
 	pthread_mutex_lock(&sender->host.stats_lock);
-	LIST_FOREACH (member, &sender->members, link) {
+	for (member = LIST_FIRST(&sender->members); member != NULL;
+		member = LIST_NEXT(member, link)) {
 		visit(context, member->session);
 	}
 	pthread_mutex_unlock(&sender->host.stats_lock);
