@@ -398,6 +398,7 @@ void wal_receiver_stop(struct wal_receiver *receiver, int64_t max_us)
 void wal_receiver_end(struct wal_receiver *receiver, bool tells_last)
 {
 	struct reply_positions positions;
+	struct error unheard;
 
 	if (!receiver->is_open) {
 		return;
@@ -405,7 +406,7 @@ void wal_receiver_end(struct wal_receiver *receiver, bool tells_last)
 	if (tells_last && is_streaming(receiver)) {
 		positions = positions_now(receiver);
 		/* Nothing is left to be done about a connection that fails now. */
-		(void)!send_status(receiver, &positions, false, NULL);
+		(void)!send_status(receiver, &positions, false, &unheard);
 	}
 	deadlines_release(&receiver->deadlines);
 	receiver->is_open = false;

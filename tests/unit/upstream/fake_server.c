@@ -71,6 +71,13 @@ void fake_server_run(struct fake_server *server)
 	}
 }
 
+void fake_server_start(
+	struct fake_server *server, void (*play)(struct fake_server *server), void *context)
+{
+	fake_server_listen(server, play, context);
+	fake_server_run(server);
+}
+
 void fake_server_join(struct fake_server *server)
 {
 	if (server->play != NULL) {

@@ -31,6 +31,9 @@ void fake_server_listen(
 	struct fake_server *server, void (*play)(struct fake_server *server), void *context);
 /* play runs in a thread of its own, accepts and answers. */
 void fake_server_run(struct fake_server *server);
+/* Both. */
+void fake_server_start(
+	struct fake_server *server, void (*play)(struct fake_server *server), void *context);
 /* Waits for the end of play. */
 void fake_server_join(struct fake_server *server);
 /* "host=127.0.0.1 port=N ..." */

@@ -135,8 +135,7 @@ static void observe_server(struct observer *observer, void (*play)(struct fake_s
 	struct fake_server server;
 	char conninfo[256];
 
-	fake_server_listen(&server, play, NULL);
-	fake_server_run(&server);
+	fake_server_start(&server, play, NULL);
 	fake_server_conninfo(&server, conninfo, sizeof(conninfo));
 	observe(observer, conninfo);
 	fake_server_join(&server);
@@ -361,8 +360,7 @@ static void test_upstream_session__goes_on_to_the_next_host(void **state)
 	char conninfo[256];
 
 	(void)state;
-	fake_server_listen(&server, play_welcome, NULL);
-	fake_server_run(&server);
+	fake_server_start(&server, play_welcome, NULL);
 	snprintf(conninfo, sizeof(conninfo),
 		"host=127.0.0.1,127.0.0.1 port=%u,%u user=tester sslmode=disable "
 		"gssencmode=disable",
@@ -397,8 +395,7 @@ static void test_upstream_session__a_dead_host_does_not_hide_the_next(void **sta
 	(void)state;
 	fake_server_listen(&dead, NULL, NULL);
 	fill_queue(&dead, fillers);
-	fake_server_listen(&server, play_welcome, NULL);
-	fake_server_run(&server);
+	fake_server_start(&server, play_welcome, NULL);
 	snprintf(conninfo, sizeof(conninfo),
 		"host=127.0.0.1,127.0.0.1 port=%u,%u user=tester sslmode=disable "
 		"gssencmode=disable connect_timeout=2",
