@@ -28,6 +28,8 @@ struct disk_recorder {
 	int fail_errno;
 	bool is_lasting;
 	bool is_full;
+	bool has_kind;
+	enum disk_event_kind fail_kind;
 	bool has_failed;
 	enum disk_event_kind failed_kind;
 };
@@ -87,7 +89,8 @@ static void set_name(char target[64], const char *name)
 /* Under lock. */
 static bool fails(struct disk_recorder *recorder, enum disk_event_kind kind)
 {
-	if (recorder->fail_in == 0 || --recorder->fail_in > 0) {
+	if (recorder->fail_in == 0 || (recorder->has_kind && recorder->fail_kind != kind) ||
+		--recorder->fail_in > 0) {
 		return false;
 	}
 	if (recorder->is_lasting) {
@@ -328,6 +331,19 @@ void disk_recorder_fail(
 	recorder->fail_in = nth;
 	recorder->fail_errno = error_number;
 	recorder->is_lasting = is_lasting;
+	recorder->has_kind = false;
+	pthread_mutex_unlock(&recorder->lock);
+}
+
+void disk_recorder_fail_kind(
+	struct disk_recorder *recorder, enum disk_event_kind kind, size_t nth, int error_number)
+{
+	pthread_mutex_lock(&recorder->lock);
+	recorder->fail_in = nth;
+	recorder->fail_errno = error_number;
+	recorder->is_lasting = false;
+	recorder->has_kind = true;
+	recorder->fail_kind = kind;
 	pthread_mutex_unlock(&recorder->lock);
 }
 

@@ -64,6 +64,9 @@ void disk_recorder_build(const struct disk_recorder *recorder, size_t count, enu
  */
 void disk_recorder_fail(
 	struct disk_recorder *recorder, size_t nth, int error_number, bool is_lasting);
+/* The same, counting calls of one kind only, and once. */
+void disk_recorder_fail_kind(
+	struct disk_recorder *recorder, enum disk_event_kind kind, size_t nth, int error_number);
 /* Until told otherwise files cannot be allocated: ENOSPC. */
 void disk_recorder_full(struct disk_recorder *recorder, bool is_full);
 /* What the call that failed was; false: none did. */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -284,6 +285,42 @@ static void test_wal_prune__stops_receiving_on_a_full_disk(void **state)
 	disk_recorder_free(recorder);
 }
 
+static bool has_two_files(struct wal_fixture *fixture)
+{
+	return stats_of(fixture).spool_bytes == 2 * SEGMENT;
+}
+
+static void test_wal_prune__asks_for_a_segment_once(void **state)
+{
+	struct disk_recorder *recorder = disk_recorder_new();
+	struct durable_operations operations = disk_recorder_operations(recorder);
+	struct error err = {0};
+	struct pruned test;
+	lsn_t lsn = START + SEGMENT - 5000;
+
+	(void)state;
+	pruned_open(&test, 2 * SEGMENT - 100000);
+	test.fixture.options.operations = &operations;
+	test.fixture.options.max_bytes = 2 * SEGMENT;
+	fixture_start(&test.fixture);
+	fixture_begin(&test.fixture, test.maker);
+	feed(&test, START, lsn);
+	while (!has_two_files(&test.fixture)) {
+		wal_store_set_limits(test.fixture.store, &test.fixture.options);
+		usleep(1000);
+	}
+	/* The second write goes into the next segment. There is no room for yet another. */
+	disk_recorder_fail_kind(recorder, DISK_WRITE, 2, EIO);
+	assert_false(wal_store_append(
+		test.fixture.store, lsn, wal_maker_bytes(test.maker, lsn), 10000, &err));
+	assert_int_equal(err.kind, ERROR_SYSTEM);
+	assert_int_equal(wal_store_received(test.fixture.store).lsn, lsn);
+	feed(&test, lsn, test.maker->at);
+	fixture_check_bytes(&test.fixture, test.maker, 1, START, test.maker->at);
+	pruned_close(&test);
+	disk_recorder_free(recorder);
+}
+
 static void test_wal_prune__stops_receiving_when_max_size_is_too_small(void **state)
 {
 	struct error err = {0};
@@ -319,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_wal_prune__never_exceeds_max_size),
 		cmocka_unit_test(test_wal_prune__stops_receiving_below_min_free),
 		cmocka_unit_test(test_wal_prune__stops_receiving_on_a_full_disk),
+		cmocka_unit_test(test_wal_prune__asks_for_a_segment_once),
 		cmocka_unit_test(test_wal_prune__stops_receiving_when_max_size_is_too_small),
 	};
 
