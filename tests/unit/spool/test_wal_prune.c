@@ -159,6 +159,30 @@ static void test_wal_prune__keeps_what_slots_and_cursors_need(void **state)
 	pruned_close(&test);
 }
 
+static void test_wal_prune__keeps_what_a_restart_needs(void **state)
+{
+	struct pruned test;
+	lsn_t proved;
+
+	(void)state;
+	pruned_open(&test, 6 * SEGMENT);
+	test.fixture.options.retain_bytes = 0;
+	fixture_start(&test.fixture);
+	fixture_begin(&test.fixture, test.maker);
+	/* From here on nothing can be acknowledged, but it is received and served. */
+	test.maker->bytes[300000] ^= 1;
+	proved = wal_maker_last_end(test.maker, START + 300000);
+	fixture_append(&test.fixture, test.maker, START, START + 200000, 131072);
+	fixture_wait_flushed(&test.fixture, 1, wal_maker_last_end(test.maker, START + 200000));
+	fixture_append(&test.fixture, test.maker, START + 200000, test.maker->at, 131072);
+	fixture_wait_flushed(&test.fixture, 1, proved);
+	fixture_reopen(&test.fixture);
+	assert_int_equal(stats_of(&test.fixture).oldest_lsn, START);
+	assert_int_equal(wal_store_received(test.fixture.store).lsn, proved);
+	fixture_check_bytes(&test.fixture, test.maker, 1, START, proved);
+	pruned_close(&test);
+}
+
 static void test_wal_prune__keeps_what_is_young(void **state)
 {
 	struct pruned test;
@@ -352,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wal_prune__keeps_what_retain_size_says),
 		cmocka_unit_test(test_wal_prune__keeps_what_slots_and_cursors_need),
+		cmocka_unit_test(test_wal_prune__keeps_what_a_restart_needs),
 		cmocka_unit_test(test_wal_prune__keeps_what_is_young),
 		cmocka_unit_test(test_wal_prune__never_exceeds_max_size),
 		cmocka_unit_test(test_wal_prune__stops_receiving_below_min_free),
