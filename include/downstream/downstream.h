@@ -46,8 +46,9 @@ struct downstream_options {
 	struct slots *slots;
 	const struct passthrough *passthrough;
 	struct downstream_limits limits;
-	/* What downstream_replayed_lsn() answers may have moved. On a sender loop: only ring a
-	 * wake. NULL: nobody wants to know. */
+	/* What downstream_replayed_lsn() answers may have moved: the standby that held it back
+	 * replayed or left, or a new one counts. On a sender loop: only ring a wake. NULL: nobody
+	 * wants to know. */
 	void (*on_replayed)(void *context);
 	void *context;
 };
@@ -99,7 +100,8 @@ void downstream_set_limits(struct downstream *downstream, const struct downstrea
 void downstream_stop(struct downstream *downstream, int64_t timeout_us, struct loop *loop,
 	loop_call *stopped, void *context);
 
-/* Lowest replay position among standbys on tli that have caught up once; LSN_INVALID: none. */
+/* Lowest replay position among standbys on tli that have caught up once; LSN_INVALID: none. One
+ * thread at a time: on_replayed is told of what would change the last answer. */
 lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli);
 /* hot_standby_feedback of all standbys together: the older of each; 0: nobody asks. Epochs in the
  * upper half: (epoch << 32 | xid). */

@@ -41,8 +41,10 @@ struct downstream_shared {
 	atomic_uint drop_waiters;             /* sessions that wait for a slot to become free */
 	void (*on_slot_freed)(void *context); /* any thread; only while there are drop_waiters */
 	void *context;
-	void (*on_replayed)(void *context); /* a standby has replayed further; NULL: never mind */
+	/* What downstream_replayed_lsn() would answer may have moved; NULL: never mind. */
+	void (*on_replayed)(void *context);
 	void *replayed_context;
+	_Atomic lsn_t replayed_told; /* what it answered last; UINT64_MAX: it is being asked */
 };
 
 /* What the sessions of one loop share. */

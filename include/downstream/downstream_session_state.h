@@ -86,6 +86,7 @@ struct downstream_session {
 	size_t copy_in_left; /* of a client's CopyData that is handed on in pieces */
 
 	struct standby_progress progress;
+	lsn_t replayed_lsn; /* what standby_progress_replayed() last answered */
 };
 
 static inline bool session_is_ended(const struct downstream_session *session)
@@ -157,6 +158,8 @@ bool session_take_stream(struct downstream_session *session);
 bool session_take_stream_end(struct downstream_session *session);
 void session_on_stream_deadline(struct downstream_session *session);
 void session_stop_stream(struct downstream_session *session);
+/* Nothing of a stream is left, whether there was one or not. */
+void session_close_stream(struct downstream_session *session);
 
 /* --- downstream_session_backup.c ---------------------------------------------------------------
  */

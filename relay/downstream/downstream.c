@@ -118,6 +118,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->context = downstream;
 	shared->on_replayed = options->on_replayed;
 	shared->replayed_context = options->context;
+	atomic_init(&shared->replayed_told, UINT64_MAX);
 	shared->limits = live_limits_new(&options->limits, err);
 	if (shared->limits == NULL || !make_mock_key(shared, err) ||
 		!add_senders(downstream,
@@ -254,7 +255,10 @@ static void visit_all(struct downstream *downstream, sender_loop_visit *visit, v
 lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli)
 {
 	struct replayed replayed = {.tli = tli, .lowest = LSN_INVALID};
+	/* Whatever moves during the walk is rung for. */
+	atomic_exchange(&downstream->shared.replayed_told, UINT64_MAX);
 	visit_all(downstream, visit_replayed, &replayed);
+	atomic_store(&downstream->shared.replayed_told, replayed.lowest);
 	return replayed.lowest;
 }
 

@@ -251,9 +251,7 @@ void session_end(struct downstream_session *session, const char *format, ...)
 		session->state == SESSION_STREAMING || session->state == SESSION_STOPPING;
 	log_write(was_streaming ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, session->scope, "%s%s",
 		was_streaming ? "stops streaming: " : "ends: ", reason);
-	wal_sender_free(&session->sender);
-	session_release_slot(session);
-	standby_progress_end_stream(&session->progress);
+	session_close_stream(session);
 	session_close_backup(session);
 	for (int i = 0; i < SESSION_DEADLINES; i++) {
 		deadlines_clear(&session->deadlines, i);

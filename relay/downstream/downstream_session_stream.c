@@ -42,6 +42,32 @@ static bool open_sender(
 	return session->sender != NULL;
 }
 
+/* What counts for the relay's own replay position moved: whoever tells it upstream is rung, if this
+ * standby can be the one that held it back. Read-modify-writes on both sides (this one, and the
+ * exchange before the walk of downstream_replayed_lsn()): either that walk sees what was written
+ * here, or it is seen here that it had begun. */
+static void note_replayed(struct downstream_session *session)
+{
+	struct downstream_shared *shared = session->host->shared;
+	const struct standby_progress *progress = &session->progress;
+	lsn_t before = session->replayed_lsn;
+	session->replayed_lsn = standby_progress_replayed(progress, progress_get(progress->tli));
+	if (shared->on_replayed == NULL || session->replayed_lsn == before) {
+		return;
+	}
+	if (before == LSN_INVALID || before <= atomic_fetch_or(&shared->replayed_told, 0)) {
+		shared->on_replayed(shared->replayed_context);
+	}
+}
+
+void session_close_stream(struct downstream_session *session)
+{
+	wal_sender_free(&session->sender);
+	session_release_slot(session);
+	standby_progress_end_stream(&session->progress);
+	note_replayed(session);
+}
+
 /* The stream's result: what comes after its timeline, when that is no longer the current one. */
 static void finish_stream(struct downstream_session *session)
 {
@@ -49,9 +75,7 @@ static void finish_stream(struct downstream_session *session)
 	lsn_t switch_lsn = LSN_INVALID;
 	tli_t next_tli = 0;
 	wal_sender_timeline_end(session->sender, &switch_lsn, &next_tli);
-	wal_sender_free(&session->sender);
-	session_release_slot(session);
-	standby_progress_end_stream(&session->progress);
+	session_close_stream(session);
 	wire_writer_init(&writer);
 	replication_write_stream_end(
 		&writer, next_tli, switch_lsn, session_server_version(session));
@@ -111,9 +135,7 @@ static void fail_stream(struct downstream_session *session, const struct error *
 		return;
 	}
 	log_end(session, err->message);
-	wal_sender_free(&session->sender);
-	session_release_slot(session);
-	standby_progress_end_stream(&session->progress);
+	session_close_stream(session);
 	session_fail_command(session, err);
 }
 
@@ -146,6 +168,7 @@ static void on_stream_ended(struct downstream_session *session, bool by_client)
 static bool do_step(
 	struct downstream_session *session, enum wal_sender_step step, const struct error *err)
 {
+	note_replayed(session);
 	switch (step) {
 	case WAL_SENDER_GOES_ON: break;
 	case WAL_SENDER_TIMELINE_ENDED: on_stream_ended(session, false); break;
@@ -210,31 +233,25 @@ static bool next_copy_message(struct downstream_session *session, struct pg_mess
 	return true;
 }
 
-static enum wal_sender_step take_copy_data(
-	struct downstream_session *session, const struct pg_message *message, struct error *err)
+static void take_copy_data(struct downstream_session *session, const struct pg_message *message)
 {
-	const struct downstream_shared *shared = session->host->shared;
-	tli_t tli = progress_get(session->progress.tli);
-	lsn_t replayed = standby_progress_replayed(&session->progress, tli);
-	enum wal_sender_step step =
-		wal_sender_on_copy_data(session->sender, message->body, message->body_length, err);
-	if (shared->on_replayed != NULL &&
-		standby_progress_replayed(&session->progress, tli) != replayed) {
-		shared->on_replayed(shared->replayed_context);
-	}
-	return step;
+	struct error err = {0};
+	do_step(session,
+		wal_sender_on_copy_data(session->sender, message->body, message->body_length, &err),
+		&err);
 }
 
 bool session_take_stream(struct downstream_session *session)
 {
 	struct pg_message message;
-	struct error err = {0};
 	if (!next_copy_message(session, &message)) {
 		return false;
 	}
-	enum wal_sender_step step = message.type == 'c' ? wal_sender_on_copy_done(session->sender)
-							: take_copy_data(session, &message, &err);
-	do_step(session, step, &err);
+	if (message.type == 'c') {
+		do_step(session, wal_sender_on_copy_done(session->sender), NULL);
+	} else {
+		take_copy_data(session, &message);
+	}
 	session_drain(session, message.consumed);
 	return true;
 }
@@ -242,14 +259,13 @@ bool session_take_stream(struct downstream_session *session)
 bool session_take_stream_end(struct downstream_session *session)
 {
 	struct pg_message message;
-	struct error err = {0};
 	if (!next_copy_message(session, &message)) {
 		return false;
 	}
 	if (message.type == 'c') {
 		finish_stream(session);
 	} else {
-		do_step(session, take_copy_data(session, &message, &err), &err);
+		take_copy_data(session, &message);
 	}
 	session_drain(session, message.consumed);
 	return true;

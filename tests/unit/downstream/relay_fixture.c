@@ -125,6 +125,8 @@ static void open_downstream(
 		.slots = fixture->slots,
 		.passthrough = options->passthrough != NULL ? options->passthrough : &none,
 		.limits = fixture->limits,
+		.on_replayed = options->on_replayed,
+		.context = options->context,
 	};
 	fixture->downstream = downstream_new(&downstream_options, &err);
 	if (fixture->downstream == NULL) {

@@ -32,6 +32,8 @@ struct relay_fixture_options {
 	bool proxy_protocol;
 	const char *proxy_from;
 	const struct passthrough *passthrough;
+	void (*on_replayed)(void *context);
+	void *context; /* on_replayed's */
 };
 
 struct relay_fixture {

@@ -3,6 +3,7 @@
 
 #include "cmocka_all.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -95,6 +96,83 @@ static void test_downstream__adds_up_replay_and_feedback(void **state)
 	assert_int_equal(xmin, 0);
 	assert_int_equal(downstream_replayed_lsn(fixture->downstream, 1), LSN_INVALID);
 	raw_client_close(&clients[2]);
+	relay_fixture_free(fixture);
+}
+
+/* --- who is told that replay has moved ---------------------------------------------------------
+ */
+
+static atomic_uint rings;
+
+static void count_ring(void *context)
+{
+	(void)context;
+	atomic_fetch_add(&rings, 1);
+}
+
+/* What the upstream's half does when it is rung. */
+static lsn_t ask_replayed(struct relay_fixture *fixture)
+{
+	atomic_store(&rings, 0);
+	return downstream_replayed_lsn(fixture->downstream, 1);
+}
+
+/* The client reports; when it is answered the second time, the first report is dealt with. */
+static void report(struct raw_client *client, lsn_t end, lsn_t replayed)
+{
+	for (int i = 0; i < 2; i++) {
+		raw_client_status(client, end, end, replayed, true);
+		assert_non_null(strstr(raw_client_next(client), "d k"));
+	}
+}
+
+static void test_downstream__rings_for_the_standby_that_holds_replay_back(void **state)
+{
+	(void)state;
+	const struct relay_fixture_options options = {.on_replayed = count_ring};
+	struct relay_fixture *fixture = relay_fixture_new(&options);
+	struct raw_client ahead, behind;
+	lsn_t end = relay_fixture_append(fixture, 5000);
+	stream(fixture, &ahead, FIXTURE_START);
+	stream(fixture, &behind, FIXTURE_START);
+	read_to(&ahead, FIXTURE_START, end);
+	read_to(&behind, FIXTURE_START, end);
+	report(&ahead, end, end - 100);
+	report(&behind, end, end - 200);
+	assert_int_equal(ask_replayed(fixture), end - 200);
+	report(&ahead, end, end - 50);
+	assert_int_equal(atomic_load(&rings), 0);
+	report(&behind, end, end - 60);
+	assert_int_equal(atomic_load(&rings), 1);
+	assert_int_equal(ask_replayed(fixture), end - 60);
+	raw_client_close(&behind);
+	WAIT_UNTIL(atomic_load(&rings) > 0);
+	assert_int_equal(ask_replayed(fixture), end - 50);
+	raw_client_message(&ahead, 'c', "", 0);
+	raw_client_until(&ahead, 'Z');
+	assert_int_equal(atomic_load(&rings), 1);
+	assert_int_equal(ask_replayed(fixture), LSN_INVALID);
+	raw_client_close(&ahead);
+	relay_fixture_free(fixture);
+}
+
+static void test_downstream__rings_when_one_has_caught_up(void **state)
+{
+	(void)state;
+	const struct relay_fixture_options options = {.on_replayed = count_ring};
+	struct relay_fixture *fixture = relay_fixture_new(&options);
+	struct raw_client client;
+	lsn_t end = relay_fixture_append(fixture, 4 * FIXTURE_SEGMENT);
+	stream(fixture, &client, FIXTURE_START);
+	raw_client_status(&client, FIXTURE_START + 8, FIXTURE_START + 8, FIXTURE_START + 8, false);
+	WAIT_UNTIL(relay_fixture_standby(fixture).replay_lsn == FIXTURE_START + 8);
+	assert_int_equal(ask_replayed(fixture), LSN_INVALID);
+	read_to(&client, FIXTURE_START, end);
+	/* A turn that leaves nothing waiting, and no further word from the client. */
+	relay_fixture_append(fixture, 100);
+	WAIT_UNTIL(atomic_load(&rings) > 0);
+	assert_int_equal(ask_replayed(fixture), FIXTURE_START + 8);
+	raw_client_close(&client);
 	relay_fixture_free(fixture);
 }
 
@@ -258,6 +336,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_downstream__statistics_of_a_standby),
 		cmocka_unit_test(test_downstream__adds_up_replay_and_feedback),
+		cmocka_unit_test(test_downstream__rings_for_the_standby_that_holds_replay_back),
+		cmocka_unit_test(test_downstream__rings_when_one_has_caught_up),
 		cmocka_unit_test(test_downstream__a_standby_that_does_not_read_slows_nobody),
 		cmocka_unit_test(test_downstream__reply_requests_without_reading_pile_nothing_up),
 		cmocka_unit_test(test_downstream__stops_when_everything_is_confirmed),
