@@ -101,6 +101,7 @@ bool link_pieces_next(struct link_pieces *pieces, struct link_piece *piece_out)
 			.is_image = block != NULL && (which & 1) == 0,
 			.from = (uint32_t)(at < pieces->begin ? pieces->begin - at : 0),
 			.to = (uint32_t)(end > pieces->end ? pieces->end - at : length)};
+		piece_out->is_whole = piece_out->to - piece_out->from == length;
 		piece_out->at = (uint32_t)(at + piece_out->from - pieces->begin);
 		return true;
 	}

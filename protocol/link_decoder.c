@@ -8,6 +8,7 @@
 #include "protocol/link_batch.h"
 #include "protocol/link_codec.h"
 #include "protocol/link_columns.h"
+#include "protocol/link_fields.h"
 #include "protocol/link_refer.h"
 #include "protocol/link_scan.h"
 #include "protocol/link_state.h"
@@ -129,36 +130,56 @@ static const char *get_resumption(struct link_decoder *decoder, bool *is_not_hel
 	return "frame begins impossibly";
 }
 
+static bool get_bytes(
+	struct link_decoder *decoder, enum link_column which, uint8_t *out, uint32_t count)
+{
+	const uint8_t *bytes = link_get_bytes(&decoder->columns, which, count);
+
+	if (bytes != NULL) {
+		memcpy(out, bytes, count);
+	}
+	return bytes != NULL;
+}
+
+static bool get_image(struct link_decoder *decoder, const struct link_piece *piece, uint8_t *out)
+{
+	const struct wal_block *block = piece->block;
+	const struct link_earlier *earlier = &decoder->state.earlier[block->id];
+
+	if (block->image_is_compressed || !earlier->is_known) {
+		return get_bytes(decoder, LINK_COLUMN_IMAGE, out, piece->to - piece->from);
+	}
+	return link_refer_get(&decoder->columns, earlier, block, out, piece->from, piece->to);
+}
+
+static bool get_data(
+	struct link_decoder *decoder, const struct link_piece *piece, uint32_t slot, uint8_t *out)
+{
+	enum link_column which = piece->block == NULL ? LINK_COLUMN_MAIN : LINK_COLUMN_DATA;
+	uint32_t count = piece->to - piece->from;
+
+	if (!link_has_fields(&decoder->state, slot, count, piece->is_whole)) {
+		return get_bytes(decoder, which, out, count);
+	}
+	return link_get_fields(&decoder->state, &decoder->columns, which, slot,
+		&decoder->position.head, piece->block == NULL, out, count);
+}
+
 /* Bytes [from, to) of the record in progress, into flat at `at`. */
 static bool get_payload(struct link_decoder *decoder, uint32_t at, uint32_t from, uint32_t to)
 {
-	struct link_columns *columns = &decoder->columns;
 	struct link_pieces pieces;
 	struct link_piece piece;
+	uint32_t slot = 0;
 
 	link_pieces_init(&pieces, &decoder->position.head, from, to);
 	while (link_pieces_next(&pieces, &piece)) {
 		uint8_t *out = decoder->flat + at + piece.at;
-		uint32_t count = piece.to - piece.from;
-		enum link_column which = LINK_COLUMN_MAIN;
-		const uint8_t *bytes;
 
-		if (piece.is_image && !piece.block->image_is_compressed &&
-			decoder->state.earlier[piece.block->id].is_known) {
-			if (!link_refer_get(columns, &decoder->state.earlier[piece.block->id],
-				    piece.block, out, piece.from, piece.to)) {
-				return false;
-			}
-			continue;
-		}
-		if (piece.block != NULL) {
-			which = piece.is_image ? LINK_COLUMN_IMAGE : LINK_COLUMN_DATA;
-		}
-		bytes = link_get_bytes(columns, which, count);
-		if (bytes == NULL) {
+		if (piece.is_image ? !get_image(decoder, &piece, out)
+				   : !get_data(decoder, &piece, slot++, out)) {
 			return false;
 		}
-		memcpy(out, bytes, count);
 	}
 	return true;
 }
@@ -244,6 +265,7 @@ static bool finish_record(struct link_decoder *decoder, const struct link_item *
 
 static bool get_body(struct link_decoder *decoder, const struct link_item *item)
 {
+	decoder->state.current = NULL;
 	if (!decoder->state.has_earlier &&
 		!link_get_earlier(&decoder->state, &decoder->columns, &decoder->lookup,
 			&decoder->position.head, item->from)) {

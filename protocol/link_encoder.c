@@ -8,6 +8,7 @@
 #include "protocol/link_batch.h"
 #include "protocol/link_codec.h"
 #include "protocol/link_columns.h"
+#include "protocol/link_fields.h"
 #include "protocol/link_image_index.h"
 #include "protocol/link_refer.h"
 #include "protocol/link_scan.h"
@@ -180,6 +181,20 @@ static void put_image(
 	}
 }
 
+static void put_data(struct link_encoder *encoder, const struct wal_record_head *head,
+	const struct link_piece *piece, uint32_t slot, const uint8_t *bytes)
+{
+	enum link_column which = piece->block == NULL ? LINK_COLUMN_MAIN : LINK_COLUMN_DATA;
+	uint32_t length = piece->to - piece->from;
+
+	if (link_has_fields(&encoder->state, slot, length, piece->is_whole)) {
+		link_put_fields(&encoder->state, &encoder->columns, which, slot, head,
+			piece->block == NULL, bytes, length);
+	} else {
+		link_put_bytes(&encoder->columns, which, bytes, length);
+	}
+}
+
 /* Bytes [from, to) of the record, which lie at bytes; from is not before the payload. */
 static void put_payload(struct link_encoder *encoder, const struct wal_record_head *head,
 	const uint8_t *bytes, uint32_t from, uint32_t to)
@@ -187,6 +202,7 @@ static void put_payload(struct link_encoder *encoder, const struct wal_record_he
 	enum link_kind kind = kind_of(head->rmgr);
 	struct link_pieces pieces;
 	struct link_piece piece;
+	uint32_t slot = 0;
 
 	link_pieces_init(&pieces, head, from, to);
 	while (link_pieces_next(&pieces, &piece)) {
@@ -194,9 +210,7 @@ static void put_payload(struct link_encoder *encoder, const struct wal_record_he
 			put_image(encoder, &piece, bytes + piece.at);
 			continue;
 		}
-		link_put_bytes(&encoder->columns,
-			piece.block == NULL ? LINK_COLUMN_MAIN : LINK_COLUMN_DATA, bytes + piece.at,
-			piece.to - piece.from);
+		put_data(encoder, head, &piece, slot++, bytes + piece.at);
 		encoder->stats->raw[kind] += piece.to - piece.from;
 	}
 }
@@ -235,6 +249,7 @@ static void put_item(
 	switch (item->kind) {
 	case LINK_ITEM_RECORD: put_record(encoder, scan, item); break;
 	case LINK_ITEM_BODY:
+		encoder->state.current = NULL;
 		if (!encoder->state.has_earlier) {
 			link_put_earlier(&encoder->state, &encoder->columns, &encoder->lookup,
 				&scan->position->head, item->from);

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define SAME_SHIFT_MIN 4  /* shortest copy that goes on as the one before */
+#define SAME_SHIFT_MIN 8  /* shortest copy that goes on as the one before */
 #define NEW_SHIFT_MIN  10 /* shortest that does not */
 #define HASH_AFTER     12 /* literals in a row that make the hash worth its time */
 #define HASH_STEP      4u /* line pointers are as far apart, tuples further */

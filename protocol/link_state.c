@@ -28,6 +28,8 @@ void link_state_reset(struct link_state *state)
 	memset(state->lookup, 0, sizeof(state->lookup));
 	memset(state->last_block, 0, sizeof(state->last_block));
 	state->last_xid = 0;
+	state->last_time = 0;
+	state->current = NULL;
 	state->has_earlier = false;
 }
 
@@ -204,6 +206,7 @@ static uint32_t keep_shape(struct link_state *state, const uint8_t *bytes, uint3
 	shape->length = (uint8_t)length;
 	memcpy(shape->bytes, bytes, length);
 	memset(shape->last, 0, sizeof(shape->last));
+	memset(shape->fields, 0, sizeof(shape->fields));
 	return slot;
 }
 
@@ -390,6 +393,7 @@ void link_put_head(struct link_state *state, struct link_columns *columns,
 	struct link_shape *shape = put_shape(state, columns, head);
 	struct lengths lengths = {.last = shape == NULL ? NULL : shape->last};
 
+	state->current = shape;
 	put_xid(state, columns, head->xid);
 	for (uint32_t i = 0; i < head->block_count; i++) {
 		put_block(state, columns, lookup, &lengths, &head->blocks[i]);
@@ -414,6 +418,7 @@ bool link_get_head(struct link_state *state, struct link_columns *columns,
 		return false;
 	}
 	lengths.last = shape == NULL ? NULL : shape->last;
+	state->current = shape;
 	head_out->xid = get_xid(state, columns);
 	for (uint32_t i = 0; i < head_out->block_count; i++) {
 		if (!get_block(state, columns, lookup, &lengths, &head_out->blocks[i])) {

@@ -35,6 +35,7 @@ uint32_t link_batch_crc(const struct link_batch_header *header, const uint8_t *r
 struct link_piece {
 	const struct wal_block *block; /* NULL: main data */
 	bool is_image;
+	bool is_whole;
 	uint32_t from, to; /* of the piece, that lie in the bytes asked for */
 	uint32_t at;       /* where those begin in the bytes asked for */
 };

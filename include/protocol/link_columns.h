@@ -26,6 +26,7 @@ enum link_column {
 	LINK_COLUMN_SHIFT,   /* and where it is copied from */
 	LINK_COLUMN_PATCH,   /* the literals between copies */
 	LINK_COLUMN_IMAGE,   /* images without an earlier one */
+	LINK_COLUMN_MASK,    /* which bytes of short data differ from the last ones of the shape */
 	LINK_COLUMN_DATA,    /* data of blocks */
 	LINK_COLUMN_MAIN,    /* main data */
 	LINK_COLUMN_RAW,     /* bytes of records that are not taken apart */

@@ -31,13 +31,21 @@
 #define LINK_SHAPE_BYTES        96
 #define LINK_SHAPE_BYTES_MAX    600
 #define LINK_SHAPE_LENGTHS      16
+#define LINK_SHAPE_FIELDS       3
+#define LINK_SHAPE_FIELDS_BYTES 64
 #define LINK_RELATION_SLOTS     256
 #define LINK_SHAPE_LOOKUP_SLOTS 1024
+
+/* A short piece of payload as the last record of the shape had it. */
+struct link_shape_fields {
+	uint8_t bytes[LINK_SHAPE_FIELDS_BYTES]; /* zeros behind its end */
+};
 
 struct link_shape {
 	uint8_t length;
 	uint8_t bytes[LINK_SHAPE_BYTES];
 	uint32_t last[LINK_SHAPE_LENGTHS];
+	struct link_shape_fields fields[LINK_SHAPE_FIELDS];
 };
 
 struct link_state {
@@ -46,6 +54,8 @@ struct link_state {
 	uint8_t lookup[LINK_SHAPE_LOOKUP_SLOTS]; /* hash -> slot + 1 */
 	uint32_t last_block[LINK_RELATION_SLOTS];
 	uint32_t last_xid;
+	uint64_t last_time;         /* of a commit */
+	struct link_shape *current; /* of the record whose head was coded last; NULL: not kept */
 	/* Earlier images of the record in progress, by block. */
 	bool has_earlier;
 	struct link_earlier earlier[WAL_BLOCKS_MAX];
