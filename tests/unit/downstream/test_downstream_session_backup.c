@@ -132,7 +132,7 @@ static struct relay_fixture *fixture_with(struct provider *provider)
 
 static const char backup[] = "BASE_BACKUP ( LABEL 'x',  PROGRESS)";
 
-static void test_backup__passes_through_and_the_session_goes_on(void **state)
+static void test_downstream_session_backup__passes_through_and_the_session_goes_on(void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 2};
@@ -154,7 +154,7 @@ static void test_backup__passes_through_and_the_session_goes_on(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_backup__does_not_run_ahead_of_its_client(void **state)
+static void test_downstream_session_backup__does_not_run_ahead_of_its_client(void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 1000};
@@ -175,7 +175,7 @@ static void test_backup__does_not_run_ahead_of_its_client(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_backup__that_fails_leaves_the_session_usable(void **state)
+static void test_downstream_session_backup__that_fails_leaves_the_session_usable(void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 1, .fails = true};
@@ -192,7 +192,8 @@ static void test_backup__that_fails_leaves_the_session_usable(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_backup__a_client_that_goes_takes_its_upstream_connection_along(void **state)
+static void test_downstream_session_backup__a_client_that_goes_takes_its_upstream_connection_along(
+	void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 100000};
@@ -206,7 +207,8 @@ static void test_backup__a_client_that_goes_takes_its_upstream_connection_along(
 	relay_fixture_free(fixture);
 }
 
-static void test_backup__a_manifest_and_its_backup_share_a_connection(void **state)
+static void test_downstream_session_backup__a_manifest_and_its_backup_share_a_connection(
+	void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 1};
@@ -235,7 +237,8 @@ static void test_backup__a_manifest_and_its_backup_share_a_connection(void **sta
 	free(manifest);
 }
 
-static void test_backup__a_manifest_comes_no_faster_than_it_is_taken(void **state)
+static void test_downstream_session_backup__a_manifest_comes_no_faster_than_it_is_taken(
+	void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 1, .holds = true};
@@ -255,7 +258,7 @@ static void test_backup__a_manifest_comes_no_faster_than_it_is_taken(void **stat
 	free(manifest);
 }
 
-static void test_backup__a_stop_ends_it(void **state)
+static void test_downstream_session_backup__a_stop_ends_it(void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 100000};
@@ -271,7 +274,7 @@ static void test_backup__a_stop_ends_it(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_backup__the_next_query_waits_for_its_end(void **state)
+static void test_downstream_session_backup__the_next_query_waits_for_its_end(void **state)
 {
 	(void)state;
 	struct provider provider = {.chunks = 200};
@@ -293,15 +296,19 @@ static void test_backup__the_next_query_waits_for_its_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_backup__passes_through_and_the_session_goes_on),
-		cmocka_unit_test(test_backup__does_not_run_ahead_of_its_client),
-		cmocka_unit_test(test_backup__that_fails_leaves_the_session_usable),
 		cmocka_unit_test(
-			test_backup__a_client_that_goes_takes_its_upstream_connection_along),
-		cmocka_unit_test(test_backup__a_manifest_and_its_backup_share_a_connection),
-		cmocka_unit_test(test_backup__a_manifest_comes_no_faster_than_it_is_taken),
-		cmocka_unit_test(test_backup__a_stop_ends_it),
-		cmocka_unit_test(test_backup__the_next_query_waits_for_its_end),
+			test_downstream_session_backup__passes_through_and_the_session_goes_on),
+		cmocka_unit_test(test_downstream_session_backup__does_not_run_ahead_of_its_client),
+		cmocka_unit_test(
+			test_downstream_session_backup__that_fails_leaves_the_session_usable),
+		cmocka_unit_test(
+			test_downstream_session_backup__a_client_that_goes_takes_its_upstream_connection_along),
+		cmocka_unit_test(
+			test_downstream_session_backup__a_manifest_and_its_backup_share_a_connection),
+		cmocka_unit_test(
+			test_downstream_session_backup__a_manifest_comes_no_faster_than_it_is_taken),
+		cmocka_unit_test(test_downstream_session_backup__a_stop_ends_it),
+		cmocka_unit_test(test_downstream_session_backup__the_next_query_waits_for_its_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,7 +138,7 @@ static void test_replication_commands__a_history_file_is_sent_as_it_is(void **st
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__extended_queries_are_refused_until_sync(void **state)
+static void test_downstream_session_commands__extended_queries_are_refused_until_sync(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -161,7 +161,7 @@ static void test_downstream_session__extended_queries_are_refused_until_sync(voi
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__late_copy_messages_are_swallowed(void **state)
+static void test_downstream_session_commands__late_copy_messages_are_swallowed(void **state)
 {
 	(void)state;
 	static const uint8_t large[100000];
@@ -180,7 +180,7 @@ static void test_downstream_session__late_copy_messages_are_swallowed(void **sta
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__what_is_no_message_costs_the_connection(void **state)
+static void test_downstream_session_commands__what_is_no_message_costs_the_connection(void **state)
 {
 	(void)state;
 	static char large[20000];
@@ -213,7 +213,7 @@ static void test_downstream_session__what_is_no_message_costs_the_connection(voi
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__one_byte_at_a_time(void **state)
+static void test_downstream_session_commands__one_byte_at_a_time(void **state)
 {
 	(void)state;
 	static const char bytes[] = "Q\0\0\0\x14IDENTIFY_SYSTEM";
@@ -240,7 +240,7 @@ static void *send_pipelined(void *context)
 
 /* A client that asks without reading is served as far as its socket takes answers; nothing piles up
  * for it, and it gets every answer when it reads. */
-static void test_downstream_session__pipelined_queries_wait_for_room(void **state)
+static void test_downstream_session_commands__pipelined_queries_wait_for_room(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -264,7 +264,7 @@ static void test_downstream_session__pipelined_queries_wait_for_room(void **stat
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__a_promoted_upstream_is_announced(void **state)
+static void test_downstream_session_commands__a_promoted_upstream_is_announced(void **state)
 {
 	(void)state;
 	const struct relay_fixture_options options = {.in_recovery = "on"};
@@ -288,12 +288,16 @@ int main(void)
 		cmocka_unit_test(test_replication_commands__of_15),
 		cmocka_unit_test(test_replication_commands__differ_by_version),
 		cmocka_unit_test(test_replication_commands__a_history_file_is_sent_as_it_is),
-		cmocka_unit_test(test_downstream_session__extended_queries_are_refused_until_sync),
-		cmocka_unit_test(test_downstream_session__late_copy_messages_are_swallowed),
-		cmocka_unit_test(test_downstream_session__what_is_no_message_costs_the_connection),
-		cmocka_unit_test(test_downstream_session__one_byte_at_a_time),
-		cmocka_unit_test(test_downstream_session__pipelined_queries_wait_for_room),
-		cmocka_unit_test(test_downstream_session__a_promoted_upstream_is_announced),
+		cmocka_unit_test(
+			test_downstream_session_commands__extended_queries_are_refused_until_sync),
+		cmocka_unit_test(
+			test_downstream_session_commands__late_copy_messages_are_swallowed),
+		cmocka_unit_test(
+			test_downstream_session_commands__what_is_no_message_costs_the_connection),
+		cmocka_unit_test(test_downstream_session_commands__one_byte_at_a_time),
+		cmocka_unit_test(test_downstream_session_commands__pipelined_queries_wait_for_room),
+		cmocka_unit_test(
+			test_downstream_session_commands__a_promoted_upstream_is_announced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

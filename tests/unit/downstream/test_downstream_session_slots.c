@@ -18,7 +18,7 @@ static const char *ask(struct raw_client *client, const char *query)
 #define READ(row)                                                                                  \
 	"T slot_type:25 restart_lsn:25 restart_tli:20\nD " row "\nC READ_REPLICATION_SLOT\nZ I\n"
 
-static void test_slots__are_created_read_and_dropped(void **state)
+static void test_downstream_session_slots__are_created_read_and_dropped(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -50,7 +50,7 @@ static void test_slots__are_created_read_and_dropped(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_slots__tags_of_12(void **state)
+static void test_downstream_session_slots__tags_of_12(void **state)
 {
 	(void)state;
 	const struct relay_fixture_options options = {.version = 120022};
@@ -65,7 +65,7 @@ static void test_slots__tags_of_12(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_slots__a_temporary_one_goes_with_its_connection(void **state)
+static void test_downstream_session_slots__a_temporary_one_goes_with_its_connection(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -90,7 +90,8 @@ static void stream_from(struct raw_client *client, const char *slot)
 	assert_string_equal(raw_client_next(client), "W");
 }
 
-static void test_slots__a_stream_that_does_not_begin_leaves_its_slot(void **state)
+static void test_downstream_session_slots__a_stream_that_does_not_begin_leaves_its_slot(
+	void **state)
 {
 	(void)state;
 	static const struct {
@@ -119,7 +120,7 @@ static void test_slots__a_stream_that_does_not_begin_leaves_its_slot(void **stat
 	relay_fixture_free(fixture);
 }
 
-static void test_slots__follow_what_the_standby_flushed(void **state)
+static void test_downstream_session_slots__follow_what_the_standby_flushed(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -163,7 +164,7 @@ static void test_slots__follow_what_the_standby_flushed(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_slots__one_in_use_is_dropped_when_it_becomes_free(void **state)
+static void test_downstream_session_slots__one_in_use_is_dropped_when_it_becomes_free(void **state)
 {
 	(void)state;
 	const struct relay_fixture_options options = {.sender_threads = 2};
@@ -195,7 +196,7 @@ static void test_slots__one_in_use_is_dropped_when_it_becomes_free(void **state)
 	}
 }
 
-static void test_slots__a_client_that_goes_before_its_answer(void **state)
+static void test_downstream_session_slots__a_client_that_goes_before_its_answer(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -213,7 +214,7 @@ static void test_slots__a_client_that_goes_before_its_answer(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_slots__stop_while_somebody_waits(void **state)
+static void test_downstream_session_slots__stop_while_somebody_waits(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -236,14 +237,18 @@ static void test_slots__stop_while_somebody_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slots__are_created_read_and_dropped),
-		cmocka_unit_test(test_slots__tags_of_12),
-		cmocka_unit_test(test_slots__a_temporary_one_goes_with_its_connection),
-		cmocka_unit_test(test_slots__a_stream_that_does_not_begin_leaves_its_slot),
-		cmocka_unit_test(test_slots__follow_what_the_standby_flushed),
-		cmocka_unit_test(test_slots__one_in_use_is_dropped_when_it_becomes_free),
-		cmocka_unit_test(test_slots__a_client_that_goes_before_its_answer),
-		cmocka_unit_test(test_slots__stop_while_somebody_waits),
+		cmocka_unit_test(test_downstream_session_slots__are_created_read_and_dropped),
+		cmocka_unit_test(test_downstream_session_slots__tags_of_12),
+		cmocka_unit_test(
+			test_downstream_session_slots__a_temporary_one_goes_with_its_connection),
+		cmocka_unit_test(
+			test_downstream_session_slots__a_stream_that_does_not_begin_leaves_its_slot),
+		cmocka_unit_test(test_downstream_session_slots__follow_what_the_standby_flushed),
+		cmocka_unit_test(
+			test_downstream_session_slots__one_in_use_is_dropped_when_it_becomes_free),
+		cmocka_unit_test(
+			test_downstream_session_slots__a_client_that_goes_before_its_answer),
+		cmocka_unit_test(test_downstream_session_slots__stop_while_somebody_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 
 #define V3_0 196608u
 
-static void test_downstream_session__greets_a_walreceiver(void **state)
+static void test_downstream_session_startup__greets_a_walreceiver(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -57,7 +57,7 @@ static void check_refusals(struct relay_fixture *fixture, const struct refusal *
 	}
 }
 
-static void test_downstream_session__refuses_with_postgres_words(void **state)
+static void test_downstream_session_startup__refuses_with_postgres_words(void **state)
 {
 	(void)state;
 	static const struct refusal rows[] = {
@@ -93,7 +93,7 @@ static void test_downstream_session__refuses_with_postgres_words(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__has_nothing_to_say_before_its_upstream(void **state)
+static void test_downstream_session_startup__has_nothing_to_say_before_its_upstream(void **state)
 {
 	(void)state;
 	static const struct refusal rows[] = {
@@ -107,7 +107,7 @@ static void test_downstream_session__has_nothing_to_say_before_its_upstream(void
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__answers_negotiation_in_either_order(void **state)
+static void test_downstream_session_startup__answers_negotiation_in_either_order(void **state)
 {
 	(void)state;
 	static const uint8_t tls[] = {0, 0, 0, 8, 4, 210, 22, 47};
@@ -137,7 +137,7 @@ static void test_downstream_session__answers_negotiation_in_either_order(void **
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__negotiates_the_protocol(void **state)
+static void test_downstream_session_startup__negotiates_the_protocol(void **state)
 {
 	(void)state;
 	static const struct {
@@ -171,7 +171,7 @@ static void test_downstream_session__negotiates_the_protocol(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__what_is_no_startup_packet(void **state)
+static void test_downstream_session_startup__what_is_no_startup_packet(void **state)
 {
 	(void)state;
 	static const struct {
@@ -198,7 +198,7 @@ static void test_downstream_session__what_is_no_startup_packet(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__a_silent_client_is_cut(void **state)
+static void test_downstream_session_startup__a_silent_client_is_cut(void **state)
 {
 	(void)state;
 	const struct relay_fixture_options options = {.authentication_timeout_us = 50000};
@@ -214,7 +214,7 @@ static void test_downstream_session__a_silent_client_is_cut(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__too_many_are_told(void **state)
+static void test_downstream_session_startup__too_many_are_told(void **state)
 {
 	(void)state;
 	const struct relay_fixture_options options = {.max_connections = 2};
@@ -246,7 +246,7 @@ static void connect_from(
 	raw_client_open(client, fds[1]);
 }
 
-static void test_downstream_session__the_proxy_header_tells_the_address(void **state)
+static void test_downstream_session_startup__the_proxy_header_tells_the_address(void **state)
 {
 	(void)state;
 	static const struct {
@@ -278,7 +278,7 @@ static void test_downstream_session__the_proxy_header_tells_the_address(void **s
 	relay_fixture_free(fixture);
 }
 
-static void test_downstream_session__stopping_lets_nobody_in(void **state)
+static void test_downstream_session_startup__stopping_lets_nobody_in(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -303,16 +303,19 @@ static void test_downstream_session__stopping_lets_nobody_in(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_downstream_session__greets_a_walreceiver),
-		cmocka_unit_test(test_downstream_session__refuses_with_postgres_words),
-		cmocka_unit_test(test_downstream_session__has_nothing_to_say_before_its_upstream),
-		cmocka_unit_test(test_downstream_session__answers_negotiation_in_either_order),
-		cmocka_unit_test(test_downstream_session__negotiates_the_protocol),
-		cmocka_unit_test(test_downstream_session__what_is_no_startup_packet),
-		cmocka_unit_test(test_downstream_session__a_silent_client_is_cut),
-		cmocka_unit_test(test_downstream_session__too_many_are_told),
-		cmocka_unit_test(test_downstream_session__the_proxy_header_tells_the_address),
-		cmocka_unit_test(test_downstream_session__stopping_lets_nobody_in),
+		cmocka_unit_test(test_downstream_session_startup__greets_a_walreceiver),
+		cmocka_unit_test(test_downstream_session_startup__refuses_with_postgres_words),
+		cmocka_unit_test(
+			test_downstream_session_startup__has_nothing_to_say_before_its_upstream),
+		cmocka_unit_test(
+			test_downstream_session_startup__answers_negotiation_in_either_order),
+		cmocka_unit_test(test_downstream_session_startup__negotiates_the_protocol),
+		cmocka_unit_test(test_downstream_session_startup__what_is_no_startup_packet),
+		cmocka_unit_test(test_downstream_session_startup__a_silent_client_is_cut),
+		cmocka_unit_test(test_downstream_session_startup__too_many_are_told),
+		cmocka_unit_test(
+			test_downstream_session_startup__the_proxy_header_tells_the_address),
+		cmocka_unit_test(test_downstream_session_startup__stopping_lets_nobody_in),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,7 +134,7 @@ static void test_wal_sender__flushed_only_sends_no_byte_before_it_is_on_disk(voi
 	relay_fixture_free(fixture);
 }
 
-static void test_start_replication__errors_before_and_after_copy_both(void **state)
+static void test_downstream_session_stream__errors_before_and_after_copy_both(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -178,7 +178,7 @@ static void test_start_replication__errors_before_and_after_copy_both(void **sta
 	relay_fixture_free(fixture);
 }
 
-static void test_start_replication__nothing_to_stream_at_the_switchpoint(void **state)
+static void test_downstream_session_stream__nothing_to_stream_at_the_switchpoint(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -211,7 +211,8 @@ static void check_end_of_timeline(struct raw_client *client, lsn_t fork)
 	assert_string_equal(raw_client_until(client, 'Z'), expected);
 }
 
-static void test_stream__a_historic_timeline_ends_at_its_switchpoint(void **state)
+static void test_downstream_session_stream__a_historic_timeline_ends_at_its_switchpoint(
+	void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -236,7 +237,7 @@ static void test_stream__a_historic_timeline_ends_at_its_switchpoint(void **stat
 	relay_fixture_free(fixture);
 }
 
-static void test_stream__a_promotion_ends_the_current_timeline(void **state)
+static void test_downstream_session_stream__a_promotion_ends_the_current_timeline(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -253,7 +254,7 @@ static void test_stream__a_promotion_ends_the_current_timeline(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_stream__the_client_ends_it_and_goes_on(void **state)
+static void test_downstream_session_stream__the_client_ends_it_and_goes_on(void **state)
 {
 	(void)state;
 	static const struct {
@@ -281,7 +282,7 @@ static void test_stream__the_client_ends_it_and_goes_on(void **state)
 	}
 }
 
-static void test_stream__messages_that_may_not_come(void **state)
+static void test_downstream_session_stream__messages_that_may_not_come(void **state)
 {
 	(void)state;
 	static const struct {
@@ -312,7 +313,8 @@ static void test_stream__messages_that_may_not_come(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_stream__a_standby_ahead_waits_and_is_told_where_the_relay_is(void **state)
+static void test_downstream_session_stream__a_standby_ahead_waits_and_is_told_where_the_relay_is(
+	void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -335,7 +337,7 @@ static void test_stream__a_standby_ahead_waits_and_is_told_where_the_relay_is(vo
 	relay_fixture_free(fixture);
 }
 
-static void test_stream__a_requested_reply_comes_at_once(void **state)
+static void test_downstream_session_stream__a_requested_reply_comes_at_once(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -354,7 +356,7 @@ static void test_stream__a_requested_reply_comes_at_once(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_stream__a_silent_standby_is_asked_then_dropped(void **state)
+static void test_downstream_session_stream__a_silent_standby_is_asked_then_dropped(void **state)
 {
 	(void)state;
 	const struct relay_fixture_options options = {.wal_sender_timeout_us = 60000000};
@@ -386,15 +388,20 @@ int main(void)
 		cmocka_unit_test(test_wal_sender__news_goes_out_as_it_comes),
 		cmocka_unit_test(test_wal_sender__one_append_is_one_message_at_the_tip),
 		cmocka_unit_test(test_wal_sender__flushed_only_sends_no_byte_before_it_is_on_disk),
-		cmocka_unit_test(test_start_replication__errors_before_and_after_copy_both),
-		cmocka_unit_test(test_start_replication__nothing_to_stream_at_the_switchpoint),
-		cmocka_unit_test(test_stream__a_historic_timeline_ends_at_its_switchpoint),
-		cmocka_unit_test(test_stream__a_promotion_ends_the_current_timeline),
-		cmocka_unit_test(test_stream__the_client_ends_it_and_goes_on),
-		cmocka_unit_test(test_stream__messages_that_may_not_come),
-		cmocka_unit_test(test_stream__a_standby_ahead_waits_and_is_told_where_the_relay_is),
-		cmocka_unit_test(test_stream__a_requested_reply_comes_at_once),
-		cmocka_unit_test(test_stream__a_silent_standby_is_asked_then_dropped),
+		cmocka_unit_test(test_downstream_session_stream__errors_before_and_after_copy_both),
+		cmocka_unit_test(
+			test_downstream_session_stream__nothing_to_stream_at_the_switchpoint),
+		cmocka_unit_test(
+			test_downstream_session_stream__a_historic_timeline_ends_at_its_switchpoint),
+		cmocka_unit_test(
+			test_downstream_session_stream__a_promotion_ends_the_current_timeline),
+		cmocka_unit_test(test_downstream_session_stream__the_client_ends_it_and_goes_on),
+		cmocka_unit_test(test_downstream_session_stream__messages_that_may_not_come),
+		cmocka_unit_test(
+			test_downstream_session_stream__a_standby_ahead_waits_and_is_told_where_the_relay_is),
+		cmocka_unit_test(test_downstream_session_stream__a_requested_reply_comes_at_once),
+		cmocka_unit_test(
+			test_downstream_session_stream__a_silent_standby_is_asked_then_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

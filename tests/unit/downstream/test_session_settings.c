@@ -158,7 +158,7 @@ static void test_session_settings__wal_sender_timeout(void **state)
 	assert_int_equal(settings.wal_sender_timeout_us, 0);
 }
 
-static void test_setting_time__parse(void **state)
+static void test_session_settings__times(void **state)
 {
 	(void)state;
 	static const struct {
@@ -256,7 +256,7 @@ int main(void)
 		cmocka_unit_test(test_session_settings__known_settings_are_tolerated),
 		cmocka_unit_test(test_session_settings__refusals_of_settings),
 		cmocka_unit_test(test_session_settings__wal_sender_timeout),
-		cmocka_unit_test(test_setting_time__parse),
+		cmocka_unit_test(test_session_settings__times),
 		cmocka_unit_test(test_session_settings__names_are_shown_in_printable_ascii),
 		cmocka_unit_test(test_session_settings__parameters_by_version),
 	};

@@ -78,7 +78,7 @@ static void test_standby_progress__feedback_ends_with_its_stream(void **state)
 	assert_int_equal(progress_get(progress.catalog_xmin), 0);
 }
 
-static void test_feedback__only_normal_transaction_ids_hold_back(void **state)
+static void test_standby_progress__feedback_only_normal_transaction_ids_hold_back(void **state)
 {
 	(void)state;
 	assert_int_equal(feedback_full_xid(0, 9), 0);
@@ -87,7 +87,7 @@ static void test_feedback__only_normal_transaction_ids_hold_back(void **state)
 	assert_int_equal(feedback_full_xid(UINT32_MAX, 7), UINT64_C(7) << 32 | UINT32_MAX);
 }
 
-static void test_feedback__none_is_no_minimum(void **state)
+static void test_standby_progress__feedback_none_is_no_minimum(void **state)
 {
 	(void)state;
 	static const struct {
@@ -111,8 +111,9 @@ int main(void)
 		cmocka_unit_test(test_standby_progress__a_new_stream_begins_anew),
 		cmocka_unit_test(test_standby_progress__replayed_counts_once_caught_up),
 		cmocka_unit_test(test_standby_progress__feedback_ends_with_its_stream),
-		cmocka_unit_test(test_feedback__only_normal_transaction_ids_hold_back),
-		cmocka_unit_test(test_feedback__none_is_no_minimum),
+		cmocka_unit_test(
+			test_standby_progress__feedback_only_normal_transaction_ids_hold_back),
+		cmocka_unit_test(test_standby_progress__feedback_none_is_no_minimum),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
