@@ -189,6 +189,8 @@ static enum wal_sender_step seek_confirmation(struct wal_sender *sender)
 void wal_sender_stop(struct wal_sender *sender)
 {
 	sender->is_stopping = true;
+	/* As of its last turn it was; more may have come since, and that is to be sent too. */
+	sender->is_at_tip = false;
 	progress_set(sender->options.progress->state, STANDBY_STOPPING);
 	if (!sender->is_copy_done) {
 		turns_make_ready(sender->options.turns, &sender->turn);
@@ -201,6 +203,19 @@ void wal_sender_stop(struct wal_sender *sender)
 static void release_segment(void *context)
 {
 	wal_segment_unref(context);
+}
+
+/* From here on WAL lies in the segment that is being written, so in memory. Elsewhere a page that
+ * the disk cannot give is an error of one connection when the kernel reads it for the socket, and
+ * would be a SIGBUS when it is read here. */
+static lsn_t hot_lsn(const struct wal_sender *sender)
+{
+	struct wal_store *store = sender->options.store;
+	struct wal_position received = wal_store_received(store);
+	if (received.tli != wal_cursor_tli(sender->cursor)) {
+		return UINT64_MAX;
+	}
+	return lsn_segment_start(received.lsn - 1, wal_store_segment_bytes(store));
 }
 
 static void queue_span(
@@ -218,7 +233,7 @@ static void queue_span(
 	assert(span->length <= WAL_DATA_BYTES_MAX);
 	wal_frame_header_encode(&data, header);
 	connection_write(connection, header, sizeof(header));
-	if (span->length <= COPIED_SPAN_MAX) {
+	if (span->length <= COPIED_SPAN_MAX && span->lsn >= hot_lsn(sender)) {
 		connection_write(connection, span->bytes, span->length);
 	} else {
 		connection_write_reference(connection, span->bytes, span->length, release_segment,
@@ -379,6 +394,10 @@ enum wal_sender_step wal_sender_on_deadline(struct wal_sender *sender, struct er
 		/* Nothing may be said any more, but a silent client is still timed out. */
 		liveness_on_sent(&sender->liveness, now_us(sender));
 		sender->liveness.is_reply_awaited = true;
+	} else if (action == LIVENESS_KEEPALIVE &&
+		   connection_output_bytes(sender->options.connection) > 0) {
+		/* Whoever does not read gets no heap of keepalives to read later. */
+		liveness_on_sent(&sender->liveness, now_us(sender));
 	} else if (action != LIVENESS_NOTHING) {
 		send_keepalive(sender, action == LIVENESS_ASK);
 	}

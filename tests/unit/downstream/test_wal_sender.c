@@ -1,0 +1,232 @@
+/* One sender by hand: what it does with each event, at times of the test's own choice. */
+#include "downstream/wal_sender.h"
+
+#include "cmocka_all.h"
+#include "protocol/repl_message.h"
+#include "relay_fixture.h"
+#include "spool/wal_segment.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SECOND INT64_C(1000000)
+
+static int64_t clock_us;
+
+int64_t __wrap_loop_now_us(struct loop *loop);
+
+int64_t __wrap_loop_now_us(struct loop *loop)
+{
+	(void)loop;
+	return clock_us;
+}
+
+/* A sender on a loop that does not run. */
+struct rig {
+	struct relay_fixture *fixture;
+	struct loop *loop;
+	struct turns *turns;
+	struct connection *connection;
+	struct deadlines deadlines;
+	struct standby_progress progress;
+	struct wal_sender *sender;
+	int peer_fd;
+};
+
+static void on_input(void *context, struct evbuffer *input)
+{
+	(void)context;
+	(void)input;
+}
+
+static void on_writable(void *context)
+{
+	(void)context;
+}
+
+static void on_closed(void *context, const char *reason)
+{
+	(void)context;
+	(void)reason;
+}
+
+static void on_deadline(void *context, int reason)
+{
+	(void)context;
+	(void)reason;
+}
+
+static void open_connection(struct rig *rig)
+{
+	static const struct connection_options options = {
+		.input_bytes_max = 1000, .output_low_water = WAL_SENDER_LOW_WATER};
+	static const struct connection_callbacks callbacks = {
+		.on_input = on_input, .on_writable = on_writable, .on_closed = on_closed};
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	rig->peer_fd = fds[1];
+	rig->connection = connection_new(rig->loop, fds[0], NULL, &options, &callbacks, NULL, NULL);
+	assert_non_null(rig->connection);
+}
+
+static void rig_open(struct rig *rig)
+{
+	struct error err = {0};
+	clock_us = 1000 * SECOND;
+	*rig = (struct rig){.fixture = relay_fixture_new(NULL)};
+	rig->loop = loop_new("test", &err);
+	assert_non_null(rig->loop);
+	rig->turns = turns_new(rig->loop, rig->fixture->store, WAL_STORE_RECEIVED, &err);
+	assert_non_null(rig->turns);
+	assert_true(deadlines_init(&rig->deadlines, rig->loop, 1, on_deadline, NULL, &err));
+	open_connection(rig);
+	standby_progress_init(&rig->progress);
+}
+
+static void rig_start(struct rig *rig, lsn_t from, int64_t timeout_us)
+{
+	struct error err = {0};
+	const struct wal_sender_options options = {
+		.loop = rig->loop,
+		.connection = rig->connection,
+		.turns = rig->turns,
+		.on_turn = on_writable,
+		.deadlines = &rig->deadlines,
+		.timeout_us = timeout_us,
+		.store = rig->fixture->store,
+		.slots = rig->fixture->slots,
+		.slot = "",
+		.tli = 1,
+		.start_lsn = from,
+		.progress = &rig->progress,
+	};
+	rig->sender = wal_sender_new(&options, &err);
+	assert_non_null(rig->sender);
+	wal_sender_start(rig->sender);
+}
+
+static void rig_close(struct rig *rig)
+{
+	wal_sender_free(&rig->sender);
+	connection_free(&rig->connection);
+	deadlines_release(&rig->deadlines);
+	turns_free(&rig->turns);
+	loop_free(&rig->loop);
+	close(rig->peer_fd);
+	relay_fixture_free(rig->fixture);
+}
+
+static enum wal_sender_step report(struct rig *rig, lsn_t flushed)
+{
+	const struct standby_status status = {.write_lsn = flushed, .flush_lsn = flushed};
+	uint8_t payload[STANDBY_STATUS_BYTES];
+	size_t length = standby_status_encode(&status, payload);
+	return wal_sender_on_copy_data(rig->sender, payload, length, NULL);
+}
+
+static void test_wal_sender__what_came_before_the_stop_is_sent_before_the_goodbye(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_open(&rig);
+	lsn_t sent = relay_fixture_append(rig.fixture, 1000);
+	rig_start(&rig, FIXTURE_START, 60 * SECOND);
+	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_sender_sent_lsn(rig.sender), sent);
+	lsn_t end = relay_fixture_append(rig.fixture, 1000);
+	wal_sender_stop(rig.sender);
+	assert_int_equal(report(&rig, sent), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_sender_sent_lsn(rig.sender), end);
+	assert_int_equal(report(&rig, end), WAL_SENDER_CONFIRMED);
+	rig_close(&rig);
+}
+
+static void test_wal_sender__keepalives_do_not_pile_up_before_one_who_does_not_read(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_open(&rig);
+	relay_fixture_append(rig.fixture, 4 * FIXTURE_SEGMENT);
+	rig_start(&rig, FIXTURE_START, 0);
+	while (connection_output_bytes(rig.connection) == 0) {
+		assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	}
+	size_t waiting = connection_output_bytes(rig.connection);
+	for (int i = 0; i < 100; i++) {
+		clock_us += 11 * SECOND;
+		assert_int_equal(wal_sender_on_deadline(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	}
+	assert_int_equal(connection_output_bytes(rig.connection), waiting);
+	rig_close(&rig);
+}
+
+static void test_wal_sender__an_idle_stream_has_its_keepalive(void **state)
+{
+	(void)state;
+	struct rig rig;
+	uint8_t bytes[100];
+	rig_open(&rig);
+	lsn_t end = relay_fixture_append(rig.fixture, 1000);
+	rig_start(&rig, end, 0);
+	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	ssize_t begun = recv(rig.peer_fd, bytes, sizeof(bytes), 0);
+	assert_int_equal(bytes[0], 'W');
+	assert_int_equal(begun, 8);
+	clock_us += 11 * SECOND;
+	assert_int_equal(wal_sender_on_deadline(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(recv(rig.peer_fd, bytes, sizeof(bytes), 0), 5 + KEEPALIVE_BYTES);
+	assert_int_equal(bytes[5], 'k');
+	rig_close(&rig);
+}
+
+/* A page past the end of a file that was cut behind its mapping is what one on a bad sector is:
+ * SIGBUS for whoever touches it in user space. */
+static void cut_segment(struct rig *rig, lsn_t lsn)
+{
+	char name[WAL_SEGMENT_NAME_SIZE];
+	char path[256];
+	wal_segment_name(1, wal_segment_number(lsn, FIXTURE_SEGMENT), FIXTURE_SEGMENT, name);
+	snprintf(path, sizeof(path), "%s/wal/%s", rig->fixture->directory, name);
+	assert_int_equal(truncate(path, 0), 0);
+}
+
+static void test_wal_sender__a_short_stretch_the_disk_cannot_give_ends_one_connection(void **state)
+{
+	(void)state;
+	struct rig rig;
+	struct error err = {0};
+	struct wal_span span;
+	uint8_t bytes[2000];
+	rig_open(&rig);
+	lsn_t end = relay_fixture_append(rig.fixture, FIXTURE_SEGMENT + 5000);
+	/* The flusher has read what it had to prove. */
+	WAIT_UNTIL(wal_store_flushed(rig.fixture->store).lsn == end);
+	lsn_t from = FIXTURE_START + FIXTURE_SEGMENT - 1000;
+	struct wal_cursor *mapping =
+		wal_cursor_open(rig.fixture->store, 1, FIXTURE_START, false, &err);
+	assert_int_equal(wal_cursor_peek(mapping, 100, &span, &err), WAL_READ_DATA);
+	cut_segment(&rig, from);
+	rig_start(&rig, from, 0);
+	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	/* Not a byte of it went out, and nothing is kept for a connection that has failed. */
+	assert_in_range(recv(rig.peer_fd, bytes, sizeof(bytes), 0), 8, 8 + WAL_FRAME_HEADER_BYTES);
+	assert_int_equal(connection_output_bytes(rig.connection), 0);
+	wal_cursor_close(&mapping);
+	rig_close(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_wal_sender__what_came_before_the_stop_is_sent_before_the_goodbye),
+		cmocka_unit_test(
+			test_wal_sender__keepalives_do_not_pile_up_before_one_who_does_not_read),
+		cmocka_unit_test(test_wal_sender__an_idle_stream_has_its_keepalive),
+		cmocka_unit_test(
+			test_wal_sender__a_short_stretch_the_disk_cannot_give_ends_one_connection),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
