@@ -330,10 +330,11 @@ void loop_post(struct loop *loop, loop_call *call, void *context)
 	if (must_ring) {
 		loop->asleep = false;
 	}
-	pthread_mutex_unlock(&loop->lock);
+	/* Under the lock: once the call may run, the loop may be gone. */
 	if (must_ring) {
 		ring(loop);
 	}
+	pthread_mutex_unlock(&loop->lock);
 }
 
 void loop_defer(struct loop *loop, loop_call *call, void *context)
