@@ -43,8 +43,5 @@ void session_settings_write_parameters(const struct session_settings *settings,
 
 /* "60s", "5000" (ms), "1min", "1.5 h", as PostgreSQL reads times whose unit is ms. */
 bool setting_time_parse(const char *text, int64_t *us_out) MUST_CHECK;
-/* A setting PostgreSQL 9.4 to 18 knows and a client may set, in any case of letters, or one of an
- * extension ("name.name"). */
-bool setting_is_known(const char *name);
 
 #endif

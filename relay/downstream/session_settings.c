@@ -10,66 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "downstream/setting_names.h"
+
 #define OPTION_NAME_SIZE  128
 #define OPTION_VALUE_SIZE 512
-
-/* Settings with context "user" that clients are seen to send, and those that drivers set. */
-static const char *const known_settings[] = {"application_name", "array_nulls",
-	"backend_flush_after", "bytea_output", "check_function_bodies",
-	"client_connection_check_interval", "client_encoding", "client_min_messages",
-	"commit_delay", "compute_query_id", "constraint_exclusion", "cpu_index_tuple_cost",
-	"cpu_operator_cost", "cpu_tuple_cost", "cursor_tuple_fraction", "datestyle",
-	"deadlock_timeout", "debug_print_plan", "default_statistics_target", "default_tablespace",
-	"default_table_access_method", "default_toast_compression",
-	"default_transaction_deferrable", "default_transaction_isolation",
-	"default_transaction_read_only", "default_with_oids", "dynamic_library_path",
-	"effective_cache_size", "effective_io_concurrency", "enable_hashjoin", "enable_indexscan",
-	"enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort",
-	"escape_string_warning", "exit_on_error", "extra_float_digits", "from_collapse_limit",
-	"geqo", "gin_fuzzy_search_limit", "hash_mem_multiplier",
-	"idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit",
-	"join_collapse_limit", "lc_messages", "lc_monetary", "lc_numeric", "lc_time",
-	"lo_compat_privileges", "local_preload_libraries", "lock_timeout", "log_disconnections",
-	"log_connections", "log_duration", "log_error_verbosity", "log_lock_waits",
-	"log_min_duration_statement", "log_min_error_statement", "log_min_messages",
-	"log_replication_commands", "log_statement", "log_temp_files", "logical_decoding_work_mem",
-	"maintenance_io_concurrency", "maintenance_work_mem", "max_parallel_workers",
-	"max_parallel_workers_per_gather", "max_stack_depth", "password_encryption",
-	"plan_cache_mode", "quote_all_identifiers", "random_page_cost", "role", "row_security",
-	"scram_iterations", "search_path", "seq_page_cost", "session_preload_libraries",
-	"session_replication_role", "standard_conforming_strings", "statement_timeout",
-	"stats_fetch_consistency", "synchronize_seqscans", "synchronous_commit",
-	"tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval",
-	"tcp_user_timeout", "temp_buffers", "temp_tablespaces", "timezone",
-	"timezone_abbreviations", "trace_notify", "trace_sort", "track_activities", "track_counts",
-	"track_functions", "track_io_timing", "track_wal_io_timing", "transaction_deferrable",
-	"transaction_isolation", "transaction_read_only", "transaction_timeout",
-	"transform_null_equals", "vacuum_cost_delay", "wal_compression", "wal_sender_timeout",
-	"wal_skip_threshold", "work_mem", "xmlbinary", "xmloption"};
-
-static bool is_extension_name(const char *name)
-{
-	const char *dot = strchr(name, '.');
-	if (dot == NULL || dot == name || dot[1] == '\0') {
-		return false;
-	}
-	for (const char *at = name; *at != '\0'; at++) {
-		if (!isalnum((unsigned char)*at) && *at != '_' && *at != '.' && *at != '$') {
-			return false;
-		}
-	}
-	return true;
-}
-
-bool setting_is_known(const char *name)
-{
-	for (size_t i = 0; i < sizeof(known_settings) / sizeof(known_settings[0]); i++) {
-		if (strcasecmp(name, known_settings[i]) == 0) {
-			return true;
-		}
-	}
-	return is_extension_name(name);
-}
 
 bool setting_time_parse(const char *text, int64_t *us_out)
 {
