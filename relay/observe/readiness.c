@@ -31,6 +31,10 @@ bool readiness_check(const struct snapshot *snapshot, char reason_out[READINESS_
 			what, sizeof(what), "upstream is %s", upstream_state_name(upstream->state));
 		return not_ready(reason_out, what, upstream->last_error);
 	}
+	/* Until then clients are turned away. */
+	if (snapshot->store.tli == 0) {
+		return not_ready(reason_out, "nothing has been received yet", "");
+	}
 	reason_out[0] = '\0';
 	return true;
 }

@@ -36,7 +36,7 @@ static void test_readiness__names_the_gravest_reason(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char reason[READINESS_REASON_SIZE];
-		struct snapshot snapshot = {0};
+		struct snapshot snapshot = {.store.tli = 1};
 		snapshot.upstream.state = cases[i].state;
 		snapshot.upstream.has_gap = cases[i].has_gap;
 		snapshot.upstream.has_diverged = cases[i].has_diverged;
@@ -49,10 +49,22 @@ static void test_readiness__names_the_gravest_reason(void **state)
 	}
 }
 
+static void test_readiness__wants_something_to_serve(void **state)
+{
+	(void)state;
+	char reason[READINESS_REASON_SIZE];
+	struct snapshot snapshot = {.upstream.state = UPSTREAM_STREAMING};
+	assert_false(readiness_check(&snapshot, reason));
+	assert_string_equal(reason, "nothing has been received yet");
+	snapshot.store.tli = 1;
+	assert_true(readiness_check(&snapshot, reason));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readiness__names_the_gravest_reason),
+		cmocka_unit_test(test_readiness__wants_something_to_serve),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
