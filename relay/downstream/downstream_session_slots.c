@@ -15,6 +15,8 @@
 #include "spool/slots.h"
 #include "spool/wal_store.h"
 
+#define RESERVE_TRIES 10
+
 struct slot_operation {
 	struct downstream_session *session;
 	char slot[SLOT_NAME_SIZE];
@@ -93,6 +95,25 @@ static void drop_operation(struct downstream_session *session)
 	session->operation = NULL;
 }
 
+static bool is_held(struct wal_store *store, lsn_t lsn)
+{
+	struct wal_store_stats stats;
+	wal_store_read_stats(store, &stats);
+	return lsn >= stats.oldest_lsn;
+}
+
+/* As ReplicationSlotReserveWal: the slot holds WAL from when it was there; what it was made with
+ * may have gone before, and then a newer redo will do. Retention tells what it takes before it
+ * takes it. */
+static void reserve_again(
+	const struct downstream_shared *shared, const char *slot, struct wal_position restart)
+{
+	for (int i = 0; i < RESERVE_TRIES && !is_held(shared->store, restart.lsn); i++) {
+		restart = wal_store_redo(shared->store);
+		slots_confirm(shared->slots, slot, restart.lsn, restart.tli);
+	}
+}
+
 void session_create_slot(struct downstream_session *session, const struct repl_command *command)
 {
 	const struct downstream_shared *shared = session->host->shared;
@@ -108,6 +129,8 @@ void session_create_slot(struct downstream_session *session, const struct repl_c
 		    restart.lsn, restart.tli, on_done, operation, &err)) {
 		drop_operation(session);
 		session_fail_command(session, &err);
+	} else if (command->reserve_wal) {
+		reserve_again(shared, command->slot, restart);
 	}
 }
 
