@@ -103,8 +103,8 @@ void downstream_stop(struct downstream *downstream, int64_t timeout_us, struct l
 /* Lowest replay position among standbys on tli that have caught up once; LSN_INVALID: none. One
  * thread at a time: on_replayed is told of what would change the last answer. */
 lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli);
-/* hot_standby_feedback of all standbys together: the older of each; 0: nobody asks. Epochs in the
- * upper half: (epoch << 32 | xid). */
+/* hot_standby_feedback of all standbys together, those that are away from their slots included: the
+ * older of each; 0: nobody asks. Epochs in the upper half: (epoch << 32 | xid). */
 void downstream_oldest_xmin(
 	struct downstream *downstream, uint64_t *xmin_out, uint64_t *catalog_xmin_out);
 /* Fills at most capacity, returns how many there are (replication sessions past authentication). */

@@ -60,6 +60,11 @@ void slots_release(struct slots *slots, const char *name, uint32_t pid);
 /* The standby confirmed: PostgreSQL lets it go backwards too. LSN_INVALID (unknown) and lost slots
  * are passed over. Cheap; stored behind, at most about once a second for all slots together. */
 void slots_confirm(struct slots *slots, const char *name, lsn_t flush_lsn, tli_t tli);
+/* hot_standby_feedback of the standby that streams from it, epoch << 32 | xid; 0: nothing. A slot
+ * holds it, in memory, until the next such message or its end: also while its standby is away. */
+void slots_hold_xmin(struct slots *slots, const char *name, uint64_t xmin, uint64_t catalog_xmin);
+/* The oldest of each that any slot holds; 0: none does. */
+void slots_oldest_xmin(struct slots *slots, uint64_t *xmin_out, uint64_t *catalog_xmin_out);
 /* Retention took WAL a slot needed (max_size). It holds nothing from now on, and nobody can stream
  * from it until it was dropped and created again. */
 void slots_mark_lost(struct slots *slots, const char *name);

@@ -279,7 +279,8 @@ static void visit_oldest(void *context, struct downstream_session *session)
 void downstream_oldest_xmin(
 	struct downstream *downstream, uint64_t *xmin_out, uint64_t *catalog_xmin_out)
 {
-	struct oldest oldest = {0};
+	struct oldest oldest;
+	slots_oldest_xmin(downstream->shared.slots, &oldest.xmin, &oldest.catalog_xmin);
 	visit_all(downstream, visit_oldest, &oldest);
 	*xmin_out = oldest.xmin;
 	*catalog_xmin_out = oldest.catalog_xmin;

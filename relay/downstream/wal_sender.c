@@ -351,6 +351,17 @@ static enum wal_sender_step on_status(
 	return seek_confirmation(sender);
 }
 
+/* As ProcessStandbyHSFeedbackMessage: where there is a slot, it holds what the standby needs. */
+static void on_feedback(struct wal_sender *sender, const struct standby_feedback *feedback)
+{
+	struct standby_progress *progress = sender->options.progress;
+	standby_progress_on_feedback(progress, feedback);
+	if (sender->options.slot[0] != '\0') {
+		slots_hold_xmin(sender->options.slots, sender->options.slot,
+			progress_get(progress->xmin), progress_get(progress->catalog_xmin));
+	}
+}
+
 enum wal_sender_step wal_sender_on_copy_data(
 	struct wal_sender *sender, const uint8_t *payload, size_t length, struct error *err)
 {
@@ -369,7 +380,7 @@ enum wal_sender_step wal_sender_on_copy_data(
 		return WAL_SENDER_FAILED;
 	}
 	if (message.kind == CLIENT_COPY_FEEDBACK) {
-		standby_progress_on_feedback(sender->options.progress, &message.feedback);
+		on_feedback(sender, &message.feedback);
 		return WAL_SENDER_GOES_ON;
 	}
 	return on_status(sender, &message.status);

@@ -30,7 +30,9 @@ struct slot {
 	struct slot_stats stats;
 	enum slot_state state;
 	uint32_t owner_pid; /* who creates or drops it, or keeps it as a temporary one */
-	bool is_dirty;      /* differs from its row */
+	uint64_t xmin;      /* hot_standby_feedback, not stored; 0: none */
+	uint64_t catalog_xmin;
+	bool is_dirty; /* differs from its row */
 };
 
 struct slots {
@@ -488,6 +490,40 @@ void slots_confirm(struct slots *slots, const char *name, lsn_t flush_lsn, tli_t
 	pthread_mutex_unlock(&slots->lock);
 }
 
+void slots_hold_xmin(struct slots *slots, const char *name, uint64_t xmin, uint64_t catalog_xmin)
+{
+	pthread_mutex_lock(&slots->lock);
+	struct slot *slot = find_slot(slots, name);
+	if (slot && !slot->stats.lost) {
+		slot->xmin = xmin;
+		slot->catalog_xmin = catalog_xmin;
+	}
+	pthread_mutex_unlock(&slots->lock);
+}
+
+/* 0 holds nothing. */
+static uint64_t older_xmin(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0) {
+		return a | b;
+	}
+	return a < b ? a : b;
+}
+
+void slots_oldest_xmin(struct slots *slots, uint64_t *xmin_out, uint64_t *catalog_xmin_out)
+{
+	uint64_t xmin = 0;
+	uint64_t catalog_xmin = 0;
+	pthread_mutex_lock(&slots->lock);
+	for (size_t i = 0; i < slots->count; i++) {
+		xmin = older_xmin(xmin, slots->sorted[i]->xmin);
+		catalog_xmin = older_xmin(catalog_xmin, slots->sorted[i]->catalog_xmin);
+	}
+	pthread_mutex_unlock(&slots->lock);
+	*xmin_out = xmin;
+	*catalog_xmin_out = catalog_xmin;
+}
+
 void slots_mark_lost(struct slots *slots, const char *name)
 {
 	pthread_mutex_lock(&slots->lock);
@@ -495,6 +531,8 @@ void slots_mark_lost(struct slots *slots, const char *name)
 	if (slot && !slot->stats.lost) {
 		slot->stats.lost = true;
 		slot->stats.restart_lsn = LSN_INVALID;
+		slot->xmin = 0;
+		slot->catalog_xmin = 0;
 		make_dirty(slots, slot);
 		slots->is_urgent = true;
 		submit_write_if_due(slots);

@@ -164,6 +164,41 @@ static void test_downstream_session_slots__follow_what_the_standby_flushed(void 
 	relay_fixture_free(fixture);
 }
 
+static uint64_t held_xmin(struct relay_fixture *fixture)
+{
+	uint64_t xmin, catalog_xmin;
+	downstream_oldest_xmin(fixture->downstream, &xmin, &catalog_xmin);
+	return xmin;
+}
+
+static void test_downstream_session_slots__hold_the_feedback_of_a_standby_that_is_away(void **state)
+{
+	(void)state;
+	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct raw_client client, next;
+	relay_fixture_log_in(fixture, &client);
+	ask(&client, "CREATE_REPLICATION_SLOT s1 PHYSICAL");
+	stream_from(&client, "s1");
+	raw_client_feedback(&client, 700, 1, 0);
+	WAIT_UNTIL(held_xmin(fixture) == (UINT64_C(1) << 32 | 700));
+	raw_client_close(&client);
+	WAIT_UNTIL(downstream_connection_count(fixture->downstream) == 0);
+	assert_int_equal(held_xmin(fixture), UINT64_C(1) << 32 | 700);
+
+	relay_fixture_log_in(fixture, &next);
+	stream_from(&next, "s1");
+	assert_int_equal(held_xmin(fixture), UINT64_C(1) << 32 | 700);
+	raw_client_feedback(&next, 800, 1, 0);
+	WAIT_UNTIL(held_xmin(fixture) == (UINT64_C(1) << 32 | 800));
+	raw_client_message(&next, 'c', "", 0);
+	raw_client_until(&next, 'Z');
+	assert_int_equal(held_xmin(fixture), UINT64_C(1) << 32 | 800);
+	ask(&next, "DROP_REPLICATION_SLOT s1");
+	assert_int_equal(held_xmin(fixture), 0);
+	raw_client_close(&next);
+	relay_fixture_free(fixture);
+}
+
 static void test_downstream_session_slots__one_in_use_is_dropped_when_it_becomes_free(void **state)
 {
 	(void)state;
@@ -244,6 +279,8 @@ int main(void)
 		cmocka_unit_test(
 			test_downstream_session_slots__a_stream_that_does_not_begin_leaves_its_slot),
 		cmocka_unit_test(test_downstream_session_slots__follow_what_the_standby_flushed),
+		cmocka_unit_test(
+			test_downstream_session_slots__hold_the_feedback_of_a_standby_that_is_away),
 		cmocka_unit_test(
 			test_downstream_session_slots__one_in_use_is_dropped_when_it_becomes_free),
 		cmocka_unit_test(

@@ -164,6 +164,33 @@ static void test_slots__a_lost_slot_holds_nothing(void **state)
 	assert_true(slots_acquire(slots, "s1", 8, &err));
 }
 
+static void assert_oldest(uint64_t xmin, uint64_t catalog_xmin)
+{
+	uint64_t held, catalog_held;
+	slots_oldest_xmin(slots, &held, &catalog_held);
+	assert_int_equal(held, xmin);
+	assert_int_equal(catalog_held, catalog_xmin);
+}
+
+static void test_slots__hold_the_oldest_of_what_standbys_need(void **state)
+{
+	(void)state;
+	create("s1", 0x100);
+	create("s2", 0x100);
+	assert_oldest(0, 0);
+	slots_hold_xmin(slots, "s1", 900, 0);
+	slots_hold_xmin(slots, "s2", 800, 700);
+	slots_hold_xmin(slots, "nosuch", 5, 5);
+	assert_oldest(800, 700);
+	slots_hold_xmin(slots, "s2", UINT64_C(1) << 32 | 3, 0);
+	assert_oldest(900, 0);
+	slots_mark_lost(slots, "s1");
+	slots_hold_xmin(slots, "s1", 900, 900);
+	assert_oldest(UINT64_C(1) << 32 | 3, 0);
+	assert_true(drop("s2", 8));
+	assert_oldest(0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +203,7 @@ int main(void)
 		SLOTS_TEST(test_slots__temporary_ones_belong_to_their_session),
 		SLOTS_TEST(test_slots__follow_what_is_confirmed),
 		SLOTS_TEST(test_slots__a_lost_slot_holds_nothing),
+		SLOTS_TEST(test_slots__hold_the_oldest_of_what_standbys_need),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
