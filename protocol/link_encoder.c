@@ -221,7 +221,8 @@ static void put_record(
 	struct link_columns *columns = &encoder->columns;
 	const struct wal_record_head *head = &scan->position->head;
 	const uint8_t *bytes = scan->flat + item->flat_at;
-	bool is_linked = head->previous == scan->position->previous;
+	bool is_linked = head->previous == scan->position->previous &&
+			 scan->position->previous != LSN_INVALID;
 	bool is_crc_given = !item->is_at_end || link_record_crc(bytes, head->total) != head->crc;
 
 	if (item->is_at_end && is_crc_given) {
