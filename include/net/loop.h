@@ -44,6 +44,9 @@ int64_t loop_refresh_now_us(struct loop *loop);
 /* Any thread: call(context) on the loop's thread, in order of posting. Never fails (out of memory
  * ends the process) and never blocks on the loop. */
 void loop_post(struct loop *loop, loop_call *call, void *context);
+/* From an event's callback that took its time: what was posted meanwhile does not wait until all
+ * other events that are ready have taken theirs. */
+void loop_let_posts_in(struct loop *loop);
 /* The loop's own thread: after the present callback, before waiting again. */
 void loop_defer(struct loop *loop, loop_call *call, void *context);
 

@@ -224,6 +224,9 @@ static void on_event(evutil_socket_t fd, short events, void *context)
 	}
 	if (connection->write_needs & events) {
 		write_output(connection);
+		/* A hundred sockets that have room again must not run ahead of news from the
+		 * upstream. */
+		loop_let_posts_in(connection->loop);
 	}
 	if (may_read(connection) && (connection->read_needs & events)) {
 		read_input(connection);

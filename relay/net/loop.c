@@ -45,7 +45,8 @@ struct loop {
 	bool has_thread;
 	pthread_t thread;
 	atomic_bool is_running;
-	pthread_mutex_t lock; /* what follows */
+	atomic_bool has_posts; /* a hint, for loop_let_posts_in() */
+	pthread_mutex_t lock;  /* what follows */
 	struct call_queue posted;
 	bool asleep; /* may be waiting: a post must ring */
 };
@@ -97,6 +98,7 @@ static void run_posted(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);
 	loop->asleep = false;
+	atomic_store_explicit(&loop->has_posts, false, memory_order_relaxed);
 	queue_swap(&loop->posted, &loop->running);
 	pthread_mutex_unlock(&loop->lock);
 	queue_run(&loop->running);
@@ -326,6 +328,7 @@ void loop_post(struct loop *loop, loop_call *call, void *context)
 {
 	pthread_mutex_lock(&loop->lock);
 	queue_push(&loop->posted, call, context);
+	atomic_store_explicit(&loop->has_posts, true, memory_order_relaxed);
 	bool must_ring = loop->asleep && !loop_is_current(loop);
 	if (must_ring) {
 		loop->asleep = false;
@@ -335,6 +338,15 @@ void loop_post(struct loop *loop, loop_call *call, void *context)
 		ring(loop);
 	}
 	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_let_posts_in(struct loop *loop)
+{
+	assert(loop_is_current(loop));
+	if (atomic_load_explicit(&loop->has_posts, memory_order_relaxed)) {
+		/* What else was ready stays so, in its order, for the next round. */
+		event_base_loopbreak(loop->base);
+	}
 }
 
 void loop_defer(struct loop *loop, loop_call *call, void *context)

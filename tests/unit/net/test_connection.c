@@ -237,6 +237,74 @@ static void test_connection__takes_another_peer_address(void **state)
 	assert_int_equal(connection_peer_address(side->connection)->ss_family, AF_INET);
 }
 
+/* --- many connections, and news in between -----------------------------------------------------
+ */
+
+#define MANY 8
+
+static struct loop *many_loop;
+static char order[2 * MANY + 1]; /* w: what a connection waited with was written; n: news */
+
+static void note(char what)
+{
+	order[strlen(order)] = what;
+}
+
+static void take_news(void *context)
+{
+	(void)context;
+	note('n');
+}
+
+static void note_written(void *context)
+{
+	(void)context;
+	note('w');
+	loop_post(many_loop, take_news, NULL);
+}
+
+/* Waits with one last byte for room in the socket, and then has it. */
+static void fill_and_make_room(struct side *side)
+{
+	while (connection_output_bytes(side->connection) == 0) {
+		write_filled(side, 4096);
+		flush(side);
+	}
+	connection_write_reference(side->connection, "x", 1, note_written, NULL);
+	while (take_at_peer(side) > 0) {
+	}
+}
+
+static void test_connection__sockets_with_room_do_not_run_ahead_of_news(void **state)
+{
+	(void)state;
+	struct side *sides[MANY];
+	struct error err = {0};
+	memset(order, 0, sizeof(order));
+	many_loop = loop_new("test", &err);
+	assert_non_null(many_loop);
+	for (int i = 0; i < MANY; i++) {
+		int fds[2];
+		sides[i] = calloc(1, sizeof(struct side));
+		assert_non_null(sides[i]);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		sides[i]->loop = many_loop;
+		sides[i]->peer = fds[1];
+		open_side(sides[i], fds[0], NULL);
+		fill_and_make_room(sides[i]);
+	}
+	RUN_UNTIL(many_loop, strlen(order) == 2 * MANY);
+	assert_string_equal(order, "wnwnwnwnwnwnwnwn");
+	for (int i = 0; i < MANY; i++) {
+		connection_free(&sides[i]->connection);
+		close(sides[i]->peer);
+	}
+	loop_free(&many_loop);
+	for (int i = 0; i < MANY; i++) {
+		free(sides[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +323,7 @@ int main(void)
 		PAIR(test_connection__names_a_local_peer),
 		TCP(test_connection__names_a_tcp_peer_and_sends_at_once),
 		TCP(test_connection__takes_another_peer_address),
+		cmocka_unit_test(test_connection__sockets_with_room_do_not_run_ahead_of_news),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
