@@ -23,13 +23,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(pid):
     """User and system time of a process, its living children and those it has buried."""
-    total = 0
-    for number, each in enumerate([pid, *children_of(pid)]):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-        if number == 0:
-            total += int(fields[13]) + int(fields[14])
-    return total / TICKS
+    while True:
+        children, total = children_of(pid), 0
+        try:
+            for each in [pid, *children]:
+                fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+                total += sum(map(int, fields[11:15 if each == pid else 13]))
+        except FileNotFoundError:
+            continue
+        # One that ended meanwhile would be counted twice, or not at all.
+        if children_of(pid) == children:
+            return total / TICKS
 
 
 def receive(site, source, count, start, end, segment_bytes):
