@@ -10,6 +10,7 @@
  *  - a range is a stretch without a hole along one line of timelines. One range is live (it grows);
  *    older ones, cut off by a reset, stay readable to their end. No cursor crosses a hole.
  *  - bytes below received never change: an append that overlaps must be equal, else ERROR_DIVERGED.
+ *    Only what does not prove itself to be WAL is forgotten again (wal_store_cut_bad).
  *  - a failed fdatasync ends the process: what the kernel dropped is unknown.
  * Threads: append, begin and switch on the upstream's loop alone; cursors, positions and stats on
  * any thread. Received is published before watchers are told.
@@ -77,10 +78,15 @@ bool wal_store_begin(struct wal_store *store, tli_t tli, lsn_t lsn, uint32_t seg
 	struct error *err) MUST_CHECK;
 /* Bytes at lsn of the store's timeline. They may overlap what is held (compared) but may not leave
  * a gap (ERROR_INVALID). ERROR_FULL: no room, nothing was taken; ERROR_DIVERGED: detail names the
- * first differing LSN, nothing was taken. A successful append is published and the watchers are
- * told. */
+ * first differing LSN, nothing was taken, or wal_store_cut_bad() said so. A successful append is
+ * published and the watchers are told. */
 bool wal_store_append(struct wal_store *store, lsn_t lsn, const void *bytes, size_t length,
 	struct error *err) MUST_CHECK;
+/* What was received may turn out not to be WAL when the flusher walks it (WAL_STORE_BAD tells).
+ * Then everything past flushed is forgotten, as a restart would, and this returns false:
+ * ERROR_DIVERGED with the place and the reason. Received is flushed afterwards, and appending may
+ * go on from there with better bytes. Readers that got past it fail (WAL_READ_FAILED). */
+bool wal_store_cut_bad(struct wal_store *store, struct error *err) MUST_CHECK;
 /* A history file as the upstream sent it. Durable before returning. A file already held must be
  * identical (ERROR_DIVERGED). */
 bool wal_store_put_history(struct wal_store *store, tli_t tli, const void *text, size_t length,
@@ -97,6 +103,9 @@ void wal_store_request_flush(struct wal_store *store);
 
 struct wal_position wal_store_received(struct wal_store *store);
 struct wal_position wal_store_flushed(struct wal_store *store);
+/* Received as of the last sync: on disk, but its end may lie within a record, which a restart could
+ * not prove. Not to be acknowledged as flushed. */
+struct wal_position wal_store_synced(struct wal_store *store);
 uint32_t wal_store_segment_bytes(struct wal_store *store); /* 0 before begin */
 /* The live line of descent; release the copy. false: nothing begun. */
 bool wal_store_history(struct wal_store *store, struct timeline_history *history_out) MUST_CHECK;
@@ -112,10 +121,12 @@ void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats
 /* --- watchers -------------------------------------------------------------------------------- */
 
 enum wal_store_event {
-	WAL_STORE_RECEIVED = 1, /* received moved, or the timeline switched */
+	WAL_STORE_RECEIVED = 1, /* received moved (back too), or the timeline switched */
 	WAL_STORE_FLUSHED = 2,  /* flushed moved */
 	WAL_STORE_FULL = 4,     /* became full, or has room again */
 	WAL_STORE_PRUNED = 8,   /* old segments went */
+	WAL_STORE_BAD = 16,     /* received WAL is not valid: the writer has to cut it */
+	WAL_STORE_SYNCED = 32,  /* synced moved; told with FLUSHED when that moved too */
 };
 /* Called on the thread where it happened: only ring a wake or post. events: an or of the above. */
 typedef void wal_store_watch(void *context, unsigned events);
@@ -133,7 +144,7 @@ enum wal_read {
 	WAL_READ_WAIT,         /* at the end of what is there: wait for a watcher's news */
 	WAL_READ_TIMELINE_END, /* at the switchpoint: this timeline has no more */
 	WAL_READ_GONE,         /* removed, or behind a hole: err has 58P01 and PostgreSQL's words */
-	WAL_READ_FAILED,       /* the disk said no: err says how */
+	WAL_READ_FAILED,       /* the disk said no, or what was read turned out bad: err says how */
 };
 
 struct wal_span {

@@ -30,6 +30,14 @@ void wal_writer_leave_file(struct wal_store *store)
 	pthread_mutex_unlock(&flusher->lock);
 }
 
+void wal_writer_leave_overlap(struct wal_store *store)
+{
+	if (store->writer.overlap != NULL) {
+		wal_segment_unref(store->writer.overlap);
+		store->writer.overlap = NULL;
+	}
+}
+
 void wal_writer_release(struct wal_store *store)
 {
 	struct wal_written_file *file = store->writer.file;
@@ -39,10 +47,7 @@ void wal_writer_release(struct wal_store *store)
 		free(file);
 		store->writer.file = NULL;
 	}
-	if (store->writer.overlap != NULL) {
-		wal_segment_unref(store->writer.overlap);
-		store->writer.overlap = NULL;
-	}
+	wal_writer_leave_overlap(store);
 }
 
 /* The file in which lsn lies: the one that is there, or a new one. */
@@ -206,6 +211,9 @@ bool wal_store_append(
 	}
 	if (line == NULL) {
 		return error_set(err, ERROR_INVALID, "WAL came before its position was agreed on");
+	}
+	if (!wal_store_cut_bad(store, err)) {
+		return false;
 	}
 	received = atomic_load_explicit(&line->tip->received, memory_order_relaxed);
 	if (!check_position(line, lsn, received, err)) {

@@ -16,6 +16,7 @@ enum end_kind {
 	END_IS_LIVE, /* moves with the tip */
 	END_IS_FORK, /* the timeline goes over into next_tli */
 	END_IS_HOLE, /* what follows is not held */
+	END_IS_CUT,  /* it has read what turned out not to be WAL */
 };
 
 struct wal_cursor {
@@ -102,11 +103,30 @@ static void resolve(struct wal_cursor *cursor, const struct wal_line *line)
 	}
 }
 
+/* It may not have looked while one tip after the other was cut. */
+static bool was_cut(const struct wal_cursor *cursor, const struct wal_line *line)
+{
+	lsn_t lsn = cursor_lsn(cursor);
+
+	for (const struct wal_tip *tip = line->tip; tip != cursor->line->tip; tip = tip->older) {
+		if (tip->tli == cursor->tli && tip->cut_lsn != LSN_INVALID && lsn > tip->cut_lsn) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void refresh(struct wal_cursor *cursor)
 {
 	const struct wal_line *line = wal_store_line(cursor->store);
 
 	if (__builtin_expect(line == cursor->line, 1)) {
+		return;
+	}
+	if (cursor->end_kind == END_IS_CUT ||
+		(cursor->end_kind == END_IS_LIVE && was_cut(cursor, line))) {
+		cursor->line = line;
+		end_at(cursor, END_IS_CUT, cursor_lsn(cursor), 0);
 		return;
 	}
 	/* It may have read on past where its timeline now turns out to end. */
@@ -229,7 +249,10 @@ static lsn_t readable_end(const struct wal_cursor *cursor)
 		return cursor->end;
 	}
 	return atomic_load_explicit(
-		cursor->flushed_only ? &tip->flushed : &tip->received, memory_order_acquire);
+		cursor->flushed_only || atomic_load_explicit(&tip->is_bad, memory_order_acquire)
+			? &tip->flushed
+			: &tip->received,
+		memory_order_acquire);
 }
 
 lsn_t wal_cursor_end(struct wal_cursor *cursor)
@@ -314,12 +337,23 @@ static enum wal_read enter_segment(
 	return WAL_READ_DATA;
 }
 
+/* The client asks again from its segment's start, and so gets what takes the place of it. */
+static enum wal_read set_cut(lsn_t lsn, struct error *err)
+{
+	(void)error_set(err, ERROR_INVALID,
+		"WAL before " LSN_FORMAT " turned out not to be valid and has to be sent again",
+		LSN_ARGS(lsn));
+	(void)error_sqlstate(err, "XX001");
+	return WAL_READ_FAILED;
+}
+
 static enum wal_read at_end(const struct wal_cursor *cursor, lsn_t lsn, struct error *err)
 {
 	switch (cursor->end_kind) {
 	case END_IS_LIVE: return WAL_READ_WAIT;
 	case END_IS_FORK: return WAL_READ_TIMELINE_END;
 	case END_IS_HOLE: break;
+	case END_IS_CUT: return set_cut(lsn, err);
 	}
 	return set_gone(cursor, lsn, err);
 }

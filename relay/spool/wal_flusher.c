@@ -4,8 +4,9 @@
  * A round syncs every file written since the last one, and the directory when a name is new; what
  * is appended meanwhile goes into the next round. Then the scan walks the new bytes to the end of
  * the last whole record: that, and never more, is flushed. A restart runs the same scan over the
- * same bytes and arrives there again. Before the first bytes of a stretch are acknowledged its good
- * point is stored, since until then a restart throws away what the stretch holds.
+ * same bytes and arrives there again. What the scan refuses makes the tip bad: nothing of it is
+ * read any more, and the writer cuts it. Before the first bytes of a stretch are acknowledged its
+ * good point is stored, since until then a restart throws away what the stretch holds.
  */
 #include "base/log.h"
 #include "base/memory.h"
@@ -65,28 +66,14 @@ static void sync_written(struct wal_store *store)
 	atomic_fetch_add(&flusher->rounds, 1);
 }
 
-static void report_bad(struct wal_tip *tip)
-{
-	if (tip->is_reported_bad) {
-		return;
-	}
-	tip->is_reported_bad = true;
-	log_write(LOG_LEVEL_ERROR, WAL_LOG_SCOPE,
-		"received WAL is not valid at " LSN_FORMAT ": %s; nothing past " LSN_FORMAT
-		" will be acknowledged",
-		LSN_ARGS(tip->scan.bad_lsn), tip->scan.bad_reason, LSN_ARGS(tip->flushed));
-}
-
 /* False: could not, to be tried again. */
 static bool prove(struct wal_tip *tip, lsn_t limit)
 {
-	switch (wal_scan_run(&tip->scan, limit)) {
-	case WAL_SCAN_MORE: return true;
-	case WAL_SCAN_BAD: report_bad(tip); return true;
-	case WAL_SCAN_FAILED: break;
+	if (wal_scan_run(&tip->scan, limit) == WAL_SCAN_FAILED) {
+		log_error(LOG_LEVEL_ERROR, WAL_LOG_SCOPE, &tip->pages.err);
+		return false;
 	}
-	log_error(LOG_LEVEL_ERROR, WAL_LOG_SCOPE, &tip->pages.err);
-	return false;
+	return true;
 }
 
 static bool store_first_good(
@@ -105,7 +92,7 @@ static bool store_first_good(
 	return true;
 }
 
-static bool acknowledge(struct wal_store *store, struct wal_tip *tip)
+static bool acknowledge(struct wal_store *store, struct wal_tip *tip, unsigned *events)
 {
 	struct wal_flusher *flusher = &store->flusher;
 	struct wal_good_point good = {.record_lsn = tip->scan.record,
@@ -123,7 +110,7 @@ static bool acknowledge(struct wal_store *store, struct wal_tip *tip)
 	flusher->good = good;
 	pthread_mutex_unlock(&flusher->lock);
 	atomic_store_explicit(&tip->flushed, good.end_lsn, memory_order_release);
-	wal_store_notify(store, WAL_STORE_FLUSHED);
+	*events |= WAL_STORE_FLUSHED;
 	/* What a restart no longer needs may be what max_size is waiting for. */
 	if (atomic_load_explicit(&store->keeper.is_full, memory_order_relaxed)) {
 		wal_keeper_ring(store);
@@ -134,8 +121,24 @@ static bool acknowledge(struct wal_store *store, struct wal_tip *tip)
 /* False: something is left to be tried again. */
 static bool run_round(struct wal_store *store, struct wal_tip *tip, lsn_t received)
 {
+	unsigned events = 0;
+	bool ok;
+
 	sync_written(store);
-	return tip == NULL || (prove(tip, received) && acknowledge(store, tip));
+	if (tip == NULL) {
+		return true;
+	}
+	ok = prove(tip, received) && acknowledge(store, tip, &events);
+	if (received != atomic_load_explicit(&tip->synced, memory_order_relaxed)) {
+		atomic_store_explicit(&tip->synced, received, memory_order_release);
+		events |= WAL_STORE_SYNCED;
+	}
+	if (ok && tip->scan.bad_reason != NULL) {
+		/* Not again and again: who cuts needs the scan as it is. */
+		events |= atomic_exchange(&tip->is_bad, true) ? 0 : WAL_STORE_BAD;
+	}
+	wal_store_notify(store, events);
+	return ok;
 }
 
 /* Under flusher->lock. A ring between the last look at received and the wait is not missed: the
@@ -185,6 +188,10 @@ static void *flusher_thread(void *argument)
 		serving = flusher->requested;
 		is_stopping = flusher->is_stopping;
 		pthread_mutex_unlock(&flusher->lock);
+		/* A removed segment stays allocated as long as it is mapped. */
+		if (synced_tip != NULL && synced_tip != tip) {
+			wal_pages_release(&synced_tip->pages);
+		}
 		is_retry = !run_round(store, tip, received);
 		synced_tip = tip;
 		synced_lsn = received;

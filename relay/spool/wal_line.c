@@ -28,6 +28,8 @@ struct wal_tip *wal_tip_new(struct wal_store *store, const struct wal_stretch *s
 	tip->files_end = stretch->start;
 	atomic_init(&tip->received, stretch->start);
 	atomic_init(&tip->flushed, stretch->start);
+	atomic_init(&tip->synced, stretch->start);
+	atomic_init(&tip->is_bad, false);
 	tip->pages = (struct wal_pages){
 		.cache = store->cache, .tli = stretch->tli, .segment_bytes = segment_bytes};
 	wal_scan_init(
@@ -58,13 +60,18 @@ void wal_line_publish(
 	atomic_store(&store->line, line);
 }
 
+void wal_tip_free(struct wal_tip *tip)
+{
+	wal_pages_release(&tip->pages);
+	free(tip);
+}
+
 static void tips_release(struct wal_tip *tip)
 {
 	while (tip != NULL) {
 		struct wal_tip *older = tip->older;
 
-		wal_pages_release(&tip->pages);
-		free(tip);
+		wal_tip_free(tip);
 		tip = older;
 	}
 }
@@ -359,13 +366,14 @@ bool wal_store_switch_timeline(struct wal_store *store, tli_t tli, struct error 
 	if (line == NULL) {
 		return error_set(err, ERROR_INVALID, "there is no timeline to switch from");
 	}
-	if (!wal_line_read_history(store, tli, &history, err)) {
+	wal_writer_leave_file(store);
+	wal_flusher_wait(store);
+	/* What lies before the fork is served for good: it must have proved itself. */
+	if (!wal_store_cut_bad(store, err) || !wal_line_read_history(store, tli, &history, err)) {
 		return false;
 	}
 	ok = find_fork(store, line, &history, &from, &fork, err);
 	if (ok) {
-		wal_writer_leave_file(store);
-		wal_flusher_wait(store);
 		ok = switch_line(store, &history, from, fork, err);
 	}
 	timeline_history_release(&history);

@@ -77,30 +77,6 @@ static bool list_directory(struct wal_store *store, struct error *err)
 	return ok;
 }
 
-/* Removes files of the live timeline that begin at or after lsn. */
-static bool remove_from(struct wal_store *store, tli_t tli, lsn_t lsn, struct error *err)
-{
-	uint32_t segment_bytes = store->state.segment_bytes;
-	struct wal_file_entry entry;
-	char name[WAL_SEGMENT_NAME_SIZE];
-	size_t index = 0;
-
-	while (wal_catalogue_at(&store->catalogue, index, &entry)) {
-		if (entry.tli != tli || entry.number * segment_bytes < lsn) {
-			index++;
-			continue;
-		}
-		wal_segment_name(tli, entry.number, segment_bytes, name);
-		log_info(WAL_LOG_SCOPE, "removing WAL segment \"%s\": it holds nothing proved",
-			name);
-		if (!durable_directory_unlink(store->directory, name, err)) {
-			return false;
-		}
-		wal_catalogue_remove(&store->catalogue, tli, entry.number);
-	}
-	return true;
-}
-
 /* So that what is read afterwards is what the disk has. */
 static bool settle_file(struct wal_store *store, const char *name, struct error *err)
 {
@@ -141,65 +117,6 @@ static bool settle_files(
 	return durable_directory_sync(store->directory, err);
 }
 
-static bool is_zero(const uint8_t *bytes, size_t length)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
-}
-
-static bool zero_pages(
-	struct wal_tip *tip, struct durable_file *file, lsn_t from, struct error *err)
-{
-	static const uint8_t zeros[WAL_PAGE_BYTES];
-	uint32_t segment_bytes = tip->pages.segment_bytes;
-	lsn_t end = lsn_segment_start(from, segment_bytes) + segment_bytes;
-
-	while (from < end) {
-		lsn_t page = lsn_page_start(from);
-		size_t length = WAL_PAGE_BYTES - (from - page);
-		const uint8_t *bytes = wal_pages_at(&tip->pages, page);
-
-		if (bytes == NULL) {
-			if (err != NULL) {
-				*err = tip->pages.err;
-			}
-			return false;
-		}
-		if (!is_zero(bytes + (from - page), length) &&
-			!durable_file_write(file, from % segment_bytes, zeros, length, err)) {
-			return false;
-		}
-		from += length;
-	}
-	return durable_file_sync(file, err);
-}
-
-/* What follows the proved end in its segment. */
-static bool zero_rest(struct wal_store *store, struct wal_tip *tip, lsn_t end, struct error *err)
-{
-	uint32_t segment_bytes = store->state.segment_bytes;
-	char name[WAL_SEGMENT_NAME_SIZE];
-	struct durable_file *file;
-	bool ok;
-
-	if (end % segment_bytes == 0) {
-		return true;
-	}
-	wal_segment_name(tip->tli, wal_segment_number(end, segment_bytes), segment_bytes, name);
-	file = durable_file_open(store->directory, name, err);
-	if (file == NULL) {
-		return false;
-	}
-	ok = zero_pages(tip, file, end, err);
-	durable_file_close(&file);
-	return ok;
-}
-
-/* End of the segment that holds the byte before lsn. */
-static lsn_t segment_end(const struct wal_store *store, lsn_t lsn)
-{
-	return lsn_segment_start(lsn - 1, store->state.segment_bytes) + store->state.segment_bytes;
-}
-
 static bool set_damaged(const struct wal_tip *tip, lsn_t good_end_lsn, struct error *err)
 {
 	const struct wal_scan *scan = &tip->scan;
@@ -238,14 +155,11 @@ static bool prove_tip(struct wal_store *store, struct wal_tip *tip,
 		return set_damaged(tip, good->end_lsn, err);
 	}
 	wal_scan_rewind(&tip->scan);
-	if (!zero_rest(store, tip, tip->scan.end, err)) {
-		return false;
-	}
-	tip->pages.may_be_cold = false;
 	tip->has_good_point = true;
 	atomic_store(&tip->received, tip->scan.end);
 	atomic_store(&tip->flushed, tip->scan.end);
-	tip->files_end = segment_end(store, tip->scan.end);
+	atomic_store(&tip->synced, tip->scan.end);
+	tip->files_end = wal_cut_segment_end(store, tip->scan.end);
 	return true;
 }
 
@@ -290,11 +204,15 @@ static bool recover_live(struct wal_store *store, const struct wal_stretch *live
 	if (live->good.record_lsn != LSN_INVALID && !prove_tip(store, tip, &live->good, err)) {
 		return false;
 	}
+	received = atomic_load(&tip->received);
+	if (!wal_cut_rest(store, tip, received, err) || !wal_cut_sync(store, tip, received, err)) {
+		return false;
+	}
+	tip->pages.may_be_cold = false;
 	wal_pages_release(&tip->pages);
 	wal_flusher_set_good(store, tip);
-	received = atomic_load(&tip->received);
 	atomic_store(&store->oldest, find_oldest(store, received));
-	return remove_from(store, live->tli, received, err);
+	return true;
 }
 
 bool wal_store_recover(struct wal_store *store, struct error *err)

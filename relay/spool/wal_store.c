@@ -163,6 +163,17 @@ struct wal_position wal_store_flushed(struct wal_store *store)
 		line->tli, atomic_load_explicit(&line->tip->flushed, memory_order_acquire)};
 }
 
+struct wal_position wal_store_synced(struct wal_store *store)
+{
+	struct wal_line *line = wal_store_line(store);
+
+	if (line == NULL) {
+		return (struct wal_position){0};
+	}
+	return (struct wal_position){
+		line->tli, atomic_load_explicit(&line->tip->synced, memory_order_acquire)};
+}
+
 uint32_t wal_store_segment_bytes(struct wal_store *store)
 {
 	struct wal_line *line = wal_store_line(store);

@@ -46,6 +46,11 @@ struct wal_tip {
 	lsn_t start;
 	_Atomic lsn_t received; /* moved by the writer */
 	_Atomic lsn_t flushed;  /* moved by the flusher */
+	_Atomic lsn_t synced;   /* on disk, proved or not; moved by the flusher */
+	/* Set by the flusher, last of a round: what follows flushed is not WAL, the scan says why.
+	 */
+	atomic_bool is_bad;
+	lsn_t cut_lsn; /* it took the place of a bad tip, which had more; else LSN_INVALID */
 	/* The writer's own: files up to here are there. More than received asks for when an append
 	 * failed after it had begun a segment. */
 	lsn_t files_end;
@@ -53,7 +58,6 @@ struct wal_tip {
 	struct wal_pages pages;
 	struct wal_scan scan;
 	bool has_good_point;
-	bool is_reported_bad;
 };
 
 struct wal_line {
@@ -124,7 +128,7 @@ struct wal_keeper {
 
 struct wal_writer {
 	struct wal_written_file *file; /* also flusher.current */
-	struct wal_segment *overlap;   /* last one compared with */
+	struct wal_segment *overlap;   /* last one compared with, while comparing goes on */
 	uint64_t overlap_number;
 };
 
@@ -176,6 +180,8 @@ void wal_pages_release(struct wal_pages *pages);
 /* --- wal_line.c: lines, begin and switch */
 /* good: where the tip stands, or nothing known. */
 struct wal_tip *wal_tip_new(struct wal_store *store, const struct wal_stretch *stretch);
+/* One that was not published. */
+void wal_tip_free(struct wal_tip *tip);
 /* Takes history over. */
 void wal_line_publish(
 	struct wal_store *store, struct timeline_history *history, struct wal_tip *tip);
@@ -186,9 +192,20 @@ bool wal_line_read_history(struct wal_store *store, tli_t tli, struct timeline_h
 /* --- wal_recovery.c */
 bool wal_store_recover(struct wal_store *store, struct error *err) MUST_CHECK;
 
+/* --- wal_cut.c */
+/* Zeroes what follows `end` in its segment and removes the tip's later files. */
+bool wal_cut_rest(
+	struct wal_store *store, struct wal_tip *tip, lsn_t end, struct error *err) MUST_CHECK;
+/* Makes that durable. */
+bool wal_cut_sync(struct wal_store *store, const struct wal_tip *tip, lsn_t end,
+	struct error *err) MUST_CHECK;
+/* End of the segment that holds the byte before lsn. */
+lsn_t wal_cut_segment_end(const struct wal_store *store, lsn_t lsn);
+
 /* --- wal_append.c */
 /* The file being written is complete for now; the flusher will sync and close it. */
 void wal_writer_leave_file(struct wal_store *store);
+void wal_writer_leave_overlap(struct wal_store *store);
 void wal_writer_release(struct wal_store *store);
 
 /* --- wal_flusher.c */

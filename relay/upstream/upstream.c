@@ -302,10 +302,30 @@ static void on_store_event(void *context, unsigned events)
 	wake_ring(upstream->wake);
 }
 
+/* Also on an idle stream, and between two. */
+static void on_bad_wal(struct upstream *upstream, const struct error *err)
+{
+	enum upstream_failure failure = upstream_failure_of_error(err);
+	const struct upstream_failure_rule *rule = upstream_failure_rule(failure);
+
+	if (upstream->attempt.is_open) {
+		upstream_attempt_end(&upstream->attempt);
+		on_failed(upstream, failure, err);
+	} else {
+		log_failure(upstream, rule->level, err);
+		store_failure(upstream, rule, err);
+	}
+}
+
 static void on_wake(void *context)
 {
 	struct upstream *upstream = context;
+	struct error err;
 
+	if (!upstream->is_stopping && !wal_store_cut_bad(upstream->options.store, &err)) {
+		on_bad_wal(upstream, &err);
+		return;
+	}
 	if (upstream->state == UPSTREAM_FULL && !upstream->is_stopping) {
 		if (!wal_store_is_full(upstream->options.store)) {
 			log_info(SCOPE, "the spool has room again");
@@ -497,8 +517,9 @@ static bool init_loop_parts(struct upstream *upstream, struct error *err)
 		deadlines_release(&upstream->deadlines);
 		return false;
 	}
-	upstream->watcher = wal_store_add_watcher(
-		options->store, WAL_STORE_FLUSHED | WAL_STORE_FULL, on_store_event, upstream);
+	upstream->watcher = wal_store_add_watcher(options->store,
+		WAL_STORE_FLUSHED | WAL_STORE_SYNCED | WAL_STORE_FULL | WAL_STORE_BAD,
+		on_store_event, upstream);
 	return true;
 }
 

@@ -9,50 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define START_SLOT "START_REPLICATION SLOT \"rig\" 0/100000 TIMELINE 1"
-
-static struct upstream_rig *rig_of(const struct fake_server *server)
-{
-	return server->context;
-}
-
-static lsn_t last_end(const struct upstream_rig *rig)
-{
-	return wal_maker_last_end(rig->maker, rig->maker->at);
-}
-
-/* Up to the stream that begins at the second segment; nothing of it is sent. */
-static void play_to_stream(struct fake_server *server)
-{
-	play_identity(server, "15.18", rig_of(server)->maker->at);
-	fake_answer(server, "READ_REPLICATION_SLOT \"rig\"", "physical", "0/100028", "1");
-	fake_expect_query(server, START_SLOT);
-	fake_send_copy_both(server);
-}
-
-static void send_all(struct fake_server *server)
-{
-	const struct wal_maker *maker = rig_of(server)->maker;
-
-	fake_send_wal(server, maker->start, wal_maker_bytes(maker, maker->start),
-		maker->at - maker->start);
-}
-
-/* Statuses until one claims this as flushed; none may claim more than what was sent. */
-static struct standby_status expect_flushed(struct fake_server *server, lsn_t lsn)
-{
-	struct standby_status status = {0};
-
-	while (!server->is_over && status.flush_lsn < lsn) {
-		fake_expect_status(server, &status);
-		fake_check(server, status.write_lsn <= rig_of(server)->maker->at, "write is %llX",
-			(unsigned long long)status.write_lsn);
-		fake_check(server, status.flush_lsn <= status.write_lsn, "flush is %llX",
-			(unsigned long long)status.flush_lsn);
-	}
-	return status;
-}
-
 /* --- what is told upstream -------------------------------------------------------------------- */
 
 static void play_and_watch_replies(struct fake_server *server)
@@ -65,8 +21,8 @@ static void play_and_watch_replies(struct fake_server *server)
 	fake_check(server, asks && status.write_lsn == RIG_SEGMENT && status.flush_lsn == 0,
 		"first status: %d, %llX, %llX", asks, (unsigned long long)status.write_lsn,
 		(unsigned long long)status.flush_lsn);
-	send_all(server);
-	status = expect_flushed(server, last_end(rig_of(server)));
+	play_send_all(server);
+	status = play_expect_flushed(server, rig_last_end(rig_of(server)));
 	fake_check(server, status.apply_lsn == 0, "apply without standbys");
 	fake_send_keepalive(server, rig_of(server)->maker->at, true);
 	fake_expect_status(server, &status);
@@ -82,7 +38,7 @@ static void test_upstream__tells_what_is_flushed_and_answers(void **state)
 	rig_open(&rig, play_and_watch_replies);
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
-	fixture_wait_flushed(&rig.spool, 1, last_end(&rig));
+	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
 	fixture_check_bytes(&rig.spool, rig.maker, 1, RIG_SEGMENT + 40, rig.maker->at);
 	stats = rig_stats(&rig);
 	assert_int_equal(stats.wal_bytes, rig.maker->at - RIG_SEGMENT);
@@ -101,12 +57,12 @@ static void play_and_watch_the_last_word(struct fake_server *server)
 	uint8_t body[64];
 
 	play_to_stream(server);
-	send_all(server);
-	status = expect_flushed(server, last_end(rig_of(server)));
+	play_send_all(server);
+	status = play_expect_flushed(server, rig_last_end(rig_of(server)));
 	/* It ends as walreceiver does: Terminate in the middle of the COPY, after the last status.
 	 */
 	fake_expect_status(server, &status);
-	fake_check(server, status.flush_lsn == last_end(rig_of(server)), "last word: %llX",
+	fake_check(server, status.flush_lsn == rig_last_end(rig_of(server)), "last word: %llX",
 		(unsigned long long)status.flush_lsn);
 	fake_expect(server, 'X', body, sizeof(body));
 }
@@ -119,7 +75,7 @@ static void test_upstream__says_a_last_word_when_stopped(void **state)
 	rig_open(&rig, play_and_watch_the_last_word);
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
-	fixture_wait_flushed(&rig.spool, 1, last_end(&rig));
+	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
 	rig_stop(&rig);
 	rig_close(&rig);
 }
@@ -157,8 +113,8 @@ static void play_and_watch_standbys(struct fake_server *server)
 			copy.kind == CLIENT_COPY_FEEDBACK && copy.feedback.xmin == 700 &&
 			copy.feedback.xmin_epoch == 3 && copy.feedback.catalog_xmin == 0,
 		"not the feedback");
-	send_all(server);
-	expect_flushed(server, last_end(rig));
+	play_send_all(server);
+	play_expect_flushed(server, rig_last_end(rig));
 	replayed = RIG_SEGMENT + 5000;
 	upstream_replayed(rig->upstream);
 	do {
@@ -200,8 +156,8 @@ static void play_nonsense(struct fake_server *server)
 static void play_shutdown(struct fake_server *server)
 {
 	play_to_stream(server);
-	send_all(server);
-	expect_flushed(server, last_end(rig_of(server)));
+	play_send_all(server);
+	play_expect_flushed(server, rig_last_end(rig_of(server)));
 	fake_send_complete(server, "COPY 0");
 }
 
@@ -217,7 +173,7 @@ static void play_gap(struct fake_server *server)
 static void play_error_in_stream(struct fake_server *server)
 {
 	play_to_stream(server);
-	send_all(server);
+	play_send_all(server);
 	fake_send_error(server, "57P01", "terminating connection due to administrator command");
 	fake_expect_end(server);
 }
@@ -266,7 +222,7 @@ static void play_bare_end(struct fake_server *server)
 static void play_end_of_the_present(struct fake_server *server)
 {
 	play_to_stream(server);
-	send_all(server);
+	play_send_all(server);
 	end_timeline(server, "2", "0/200000");
 	fake_answer(server, "IDENTIFY_SYSTEM", RIG_SYSTEM, "1", "0/400000", "");
 	fake_expect_end(server);
@@ -320,7 +276,7 @@ static void test_upstream__every_end_has_its_reason(void **state)
 static void play_other_bytes(struct fake_server *server)
 {
 	play_to_stream(server);
-	send_all(server);
+	play_send_all(server);
 	fake_expect_end(server);
 }
 
@@ -388,7 +344,7 @@ static void play_promotion(struct fake_server *server)
 	/* A piece of a record that is never finished comes with it. */
 	fake_send_wal(server, RIG_SEGMENT, wal_maker_bytes(maker, RIG_SEGMENT),
 		fork_lsn + 64 - RIG_SEGMENT);
-	expect_flushed(server, fork_lsn);
+	play_expect_flushed(server, fork_lsn);
 	end_timeline(server, "2", lsn);
 	snprintf(history, sizeof(history), "1\t%s\tno recovery target specified\n", lsn);
 	fake_answer(server, "IDENTIFY_SYSTEM", RIG_SYSTEM, "2", "0/300000", "");
@@ -430,7 +386,7 @@ static void test_upstream__goes_along_with_a_promotion(void **state)
 static void play_all(struct fake_server *server)
 {
 	play_to_stream(server);
-	send_all(server);
+	play_send_all(server);
 	fake_expect_end(server);
 }
 
@@ -459,8 +415,8 @@ static void play_twice(struct fake_server *server)
 	struct standby_status status;
 
 	play_to_stream(server);
-	send_all(server);
-	expect_flushed(server, last_end(rig_of(server)));
+	play_send_all(server);
+	play_expect_flushed(server, rig_last_end(rig_of(server)));
 	fake_expect_end(server);
 	fake_close(server);
 	play_identity(server, "15.18", rig_of(server)->maker->at);
@@ -482,7 +438,7 @@ static void test_upstream__reconnects_on_reload_only_when_it_must(void **state)
 	(void)state;
 	rig_open(&rig, play_twice);
 	rig_follow(&rig, (struct upstream_options){0});
-	fixture_wait_flushed(&rig.spool, 1, last_end(&rig));
+	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
 	options.conninfo = rig.conninfo;
 	options.status_interval_us = 5000000;
 	upstream_reload(rig.upstream, &options);

@@ -157,3 +157,43 @@ void play_identity(struct fake_server *server, const char *version, lsn_t lsn)
 	fake_answer(server, "SHOW data_directory_mode", "0700");
 	fake_answer(server, "SHOW max_slot_wal_keep_size", "1GB");
 }
+
+lsn_t rig_last_end(const struct upstream_rig *rig)
+{
+	return wal_maker_last_end(rig->maker, rig->maker->at);
+}
+
+struct upstream_rig *rig_of(const struct fake_server *server)
+{
+	return server->context;
+}
+
+void play_to_stream(struct fake_server *server)
+{
+	play_identity(server, "15.18", rig_of(server)->maker->at);
+	fake_answer(server, "READ_REPLICATION_SLOT \"rig\"", "physical", "0/100028", "1");
+	fake_expect_query(server, "START_REPLICATION SLOT \"rig\" 0/100000 TIMELINE 1");
+	fake_send_copy_both(server);
+}
+
+void play_send_all(struct fake_server *server)
+{
+	const struct wal_maker *maker = rig_of(server)->maker;
+
+	fake_send_wal(server, maker->start, wal_maker_bytes(maker, maker->start),
+		maker->at - maker->start);
+}
+
+struct standby_status play_expect_flushed(struct fake_server *server, lsn_t lsn)
+{
+	struct standby_status status = {0};
+
+	while (!server->is_over && status.flush_lsn < lsn) {
+		fake_expect_status(server, &status);
+		fake_check(server, status.write_lsn <= rig_of(server)->maker->at, "write is %llX",
+			(unsigned long long)status.write_lsn);
+		fake_check(server, status.flush_lsn <= status.write_lsn, "flush is %llX",
+			(unsigned long long)status.flush_lsn);
+	}
+	return status;
+}

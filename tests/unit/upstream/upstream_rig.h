@@ -40,7 +40,17 @@ void rig_stop(struct upstream_rig *rig);
 /* Fails the test when the server had a problem. */
 void rig_close(struct upstream_rig *rig);
 
-/* For play: the answers up to the slot of a server at that position on timeline 1. */
+/* End of the last whole record. */
+lsn_t rig_last_end(const struct upstream_rig *rig);
+
+/* For play. */
+struct upstream_rig *rig_of(const struct fake_server *server);
+/* The answers up to the slot of a server at that position on timeline 1. */
 void play_identity(struct fake_server *server, const char *version, lsn_t lsn);
+/* Up to the stream that begins at the second segment; nothing of it is sent. */
+void play_to_stream(struct fake_server *server);
+void play_send_all(struct fake_server *server);
+/* Statuses until one claims this as flushed; none may claim more than what was sent. */
+struct standby_status play_expect_flushed(struct fake_server *server, lsn_t lsn);
 
 #endif
