@@ -116,7 +116,9 @@ static const char *get_resumption(struct link_decoder *decoder, bool *is_not_hel
 		position->total = (uint32_t)count;
 		return NULL;
 	}
-	if ((mode == LINK_HEAD || mode == LINK_BODY) && count <= position->lsn) {
+	/* Page headers add little to the longest record; what is longer is not worth walking. */
+	if ((mode == LINK_HEAD || mode == LINK_BODY) && count <= position->lsn &&
+		count < (uint64_t)2 * WAL_RECORD_MAX) {
 		switch (link_position_resume(position, &decoder->earlier, position->lsn - count)) {
 		case LINK_EARLIER_FOUND:
 			return position->mode == (enum link_mode)mode ? NULL
