@@ -44,6 +44,7 @@ bool handshake_take_probe(struct upstream_handshake *handshake, const uint8_t *p
 bool handshake_take_probe_error(
 	struct upstream_handshake *handshake, const char *sqlstate, const char *message);
 
+extern const struct handshake_step handshake_check_overlap;
 /* handshake_identify.c */
 extern const struct handshake_step handshake_identify_system;
 extern const struct handshake_step handshake_show_segment_size;

@@ -2,9 +2,9 @@
  * upstream_choice: which timeline to follow, from where, or why not.
  *
  * A pure decision over what we hold and what the server says of itself. WAL is always asked for
- * from the start of the segment that holds our end (or the server's, when it is behind us), so that
- * the bytes we have there are compared with the server's. Timelines are followed one fork at a
- * time: after a switch the decision is taken anew.
+ * from the start of the segment that holds our last byte (or the server's, when it is behind us),
+ * so that the bytes we have there are compared with the server's. Timelines are followed one fork
+ * at a time: after a switch the decision is taken anew.
  */
 #ifndef UPSTREAM_UPSTREAM_CHOICE_H
 #define UPSTREAM_UPSTREAM_CHOICE_H
@@ -38,6 +38,9 @@ struct upstream_choice {
 	tli_t tli;
 	lsn_t start_lsn;
 	lsn_t fork_lsn;
+	/* Our end, where it is a segment's start and start_lsn the one before: the server may have
+	 * removed that, and then streams from here without a comparison. Else LSN_INVALID. */
+	lsn_t fallback_lsn;
 };
 
 struct upstream_choice upstream_choose(const struct upstream_choice_input *input);

@@ -64,6 +64,7 @@ struct upstream_handshake {
 	struct start_search search;
 	bool has_search;
 	enum { PROBE_OPEN, PROBE_HELD, PROBE_GONE } probe;
+	lsn_t fallback_lsn; /* start_lsn if the server has nothing to compare; else LSN_INVALID */
 
 	/* The outcome. */
 	tli_t tli;

@@ -6,6 +6,7 @@
  */
 #include "upstream/handshake_step.h"
 
+#include "base/log.h"
 #include "protocol/repl_message.h"
 
 enum step_begin handshake_ask_probe(
@@ -49,3 +50,30 @@ bool handshake_take_probe_error(
 	}
 	return true;
 }
+
+/* Where our end is a segment's start, the segment before it is asked for to be compared. Should the
+ * server not have it any more, xl_prev of the first record that comes still has to name our last
+ * one before anything is acknowledged. */
+static enum step_begin begin_overlap(struct upstream_handshake *handshake, struct error *err)
+{
+	if (handshake->fallback_lsn == LSN_INVALID) {
+		return STEP_DONE;
+	}
+	if (!handshake->has_asked) {
+		return handshake_ask_probe(handshake, handshake->start_lsn, handshake->tli, err);
+	}
+	if (handshake->probe == PROBE_GONE) {
+		log_info("upstream",
+			"upstream no longer has the WAL before " LSN_FORMAT " to compare ours with",
+			LSN_ARGS(handshake->fallback_lsn));
+		handshake->start_lsn = handshake->fallback_lsn;
+	}
+	return STEP_DONE;
+}
+
+const struct handshake_step handshake_check_overlap = {
+	.command = "START_REPLICATION",
+	.begin = begin_overlap,
+	.on_copy = handshake_take_probe,
+	.on_error = handshake_take_probe_error,
+};

@@ -287,6 +287,7 @@ static enum step_begin begin_follow(struct upstream_handshake *handshake, struct
 	warn_of_a_server_behind(handshake);
 	handshake->tli = choice.tli;
 	handshake->start_lsn = choice.start_lsn;
+	handshake->fallback_lsn = choice.fallback_lsn;
 	return STEP_DONE;
 }
 

@@ -6,20 +6,33 @@
 #include <assert.h>
 #include <stddef.h>
 
-static struct upstream_choice same_timeline(const struct upstream_choice_input *input, tli_t tli)
+static lsn_t floor_lsn(const struct upstream_choice_input *input, tli_t tli)
 {
 	const struct timeline_entry *entry = timeline_history_find(input->ours, tli);
-	struct upstream_choice choice = {.kind = UPSTREAM_CHOICE_CONTINUE, .tli = tli};
-	lsn_t floor_lsn;
 
 	assert(entry != NULL);
-	floor_lsn =
-		lsn_segment_start(lsn_max(entry->begin, input->oldest_lsn), input->segment_bytes);
+	return lsn_segment_start(lsn_max(entry->begin, input->oldest_lsn), input->segment_bytes);
+}
+
+/* From the segment that holds the last byte we have, so that there is something to compare. */
+static void start_below(
+	struct upstream_choice *choice, const struct upstream_choice_input *input, lsn_t end_lsn)
+{
+	choice->start_lsn = lsn_segment_start(end_lsn, input->segment_bytes);
+	if (choice->start_lsn == end_lsn && end_lsn > floor_lsn(input, choice->tli)) {
+		choice->start_lsn -= input->segment_bytes;
+		choice->fallback_lsn = end_lsn;
+	}
+}
+
+static struct upstream_choice same_timeline(const struct upstream_choice_input *input, tli_t tli)
+{
+	struct upstream_choice choice = {.kind = UPSTREAM_CHOICE_CONTINUE, .tli = tli};
+
 	/* A standby is behind us after a restart of its own, a server restored from a snapshot for
 	 * good: what it has is compared, and where it goes on. */
-	choice.start_lsn = lsn_segment_start(
-		lsn_min(input->received_lsn, input->server_lsn), input->segment_bytes);
-	if (choice.start_lsn < floor_lsn) {
+	start_below(&choice, input, lsn_min(input->received_lsn, input->server_lsn));
+	if (choice.start_lsn < floor_lsn(input, tli)) {
 		choice.kind = UPSTREAM_CHOICE_BEHIND;
 	}
 	return choice;
@@ -34,7 +47,7 @@ static struct upstream_choice newer_timeline(const struct upstream_choice_input 
 	assert(shared != NULL);
 	assert(next != NULL);
 	if (input->received_lsn < shared->end) {
-		choice.start_lsn = lsn_segment_start(input->received_lsn, input->segment_bytes);
+		start_below(&choice, input, input->received_lsn);
 		return choice;
 	}
 	choice.kind = UPSTREAM_CHOICE_SWITCH;

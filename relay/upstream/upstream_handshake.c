@@ -24,6 +24,7 @@ static const struct handshake_step *const steps[] = {
 	&handshake_refuse_history,
 	&handshake_missing_histories,
 	&handshake_follow,
+	&handshake_check_overlap,
 	&handshake_find_slot,
 	&handshake_check_wal,
 	&handshake_create_slot,

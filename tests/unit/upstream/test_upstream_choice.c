@@ -35,7 +35,18 @@ static const struct choice_case cases[] = {
 	{"same timeline, server ahead", {1, "", 35 * MB}, {1, "", 80 * MB},
 		{UPSTREAM_CHOICE_CONTINUE, 1, 32 * MB, 0}},
 	{"same timeline, our end is a segment's start", {1, "", 48 * MB}, {1, "", 48 * MB},
-		{UPSTREAM_CHOICE_CONTINUE, 1, 48 * MB, 0}},
+		{UPSTREAM_CHOICE_CONTINUE, 1, 32 * MB, 0, 48 * MB}},
+	{"same timeline, the server's end is a segment's start", {1, "", 50 * MB}, {1, "", 48 * MB},
+		{UPSTREAM_CHOICE_CONTINUE, 1, 32 * MB, 0, 48 * MB}},
+	{"same timeline, nothing held before our end", {1, "", 16 * MB}, {1, "", 48 * MB},
+		{UPSTREAM_CHOICE_CONTINUE, 1, 16 * MB, 0}},
+	{"same timeline, the server ends where we begin", {1, "", 48 * MB}, {1, "", 16 * MB},
+		{UPSTREAM_CHOICE_CONTINUE, 1, 16 * MB, 0}},
+	{"our timeline began at our end", {2, "1\t0/3000000\tx\n", 48 * MB},
+		{2, "1\t0/3000000\tx\n", 60 * MB}, {UPSTREAM_CHOICE_CONTINUE, 2, 48 * MB, 0}},
+	{"newer timeline, our end before its fork is a segment's start", {1, "", 48 * MB},
+		{2, "1\t0/3800000\tx\n", 80 * MB},
+		{UPSTREAM_CHOICE_CONTINUE, 1, 32 * MB, 0, 48 * MB}},
 	{"same timeline, server behind in our segment", {1, "", 40 * MB}, {1, "", 33 * MB},
 		{UPSTREAM_CHOICE_CONTINUE, 1, 32 * MB, 0}},
 	{"same timeline, server a segment behind", {1, "", 40 * MB}, {1, "", 31 * MB},
@@ -104,10 +115,12 @@ static void check_case(const struct choice_case *c)
 	choice = upstream_choose(&input);
 	if (choice.kind != c->expected.kind || choice.tli != c->expected.tli ||
 		choice.start_lsn != c->expected.start_lsn ||
-		choice.fork_lsn != c->expected.fork_lsn) {
-		fail_msg("%s: kind %d, timeline %u, start " LSN_FORMAT ", fork " LSN_FORMAT,
+		choice.fork_lsn != c->expected.fork_lsn ||
+		choice.fallback_lsn != c->expected.fallback_lsn) {
+		fail_msg("%s: kind %d, timeline %u, start " LSN_FORMAT ", fork " LSN_FORMAT
+			 ", fallback " LSN_FORMAT,
 			c->name, (int)choice.kind, choice.tli, LSN_ARGS(choice.start_lsn),
-			LSN_ARGS(choice.fork_lsn));
+			LSN_ARGS(choice.fork_lsn), LSN_ARGS(choice.fallback_lsn));
 	}
 	timeline_history_release(&ours);
 	timeline_history_release(&theirs);

@@ -66,12 +66,136 @@ static void test_upstream_trouble__wal_that_is_not_valid_stops_it_until_it_is(vo
 	rig_close(&rig);
 }
 
+/* --- an end at a segment's border --------------------------------------------------------------
+ */
+
+#define PROBE "START_REPLICATION 0/100000 TIMELINE 1"
+
+/* The spool holds exactly the second segment; its last record ends there. */
+static void hold_a_segment(struct upstream_rig *rig, void (*play)(struct fake_server *server))
+{
+	rig_open(rig, play);
+	wal_maker_free(rig->maker);
+	rig->maker = wal_maker_new(1, RIG_SEGMENT, RIG_SEGMENT, 42);
+	wal_maker_fill(rig->maker, RIG_SEGMENT + 100000);
+	wal_maker_switch(rig->maker);
+	assert_int_equal(rig->maker->at, 2 * RIG_SEGMENT);
+	fixture_begin(&rig->spool, rig->maker);
+	fixture_append(&rig->spool, rig->maker, RIG_SEGMENT, 2 * RIG_SEGMENT, 131072);
+	fixture_wait_flushed(&rig->spool, 1, 2 * RIG_SEGMENT);
+	wal_maker_fill(rig->maker, 2 * RIG_SEGMENT + 50000);
+	rig->server.client_may_leave = true;
+}
+
+static void play_probe(struct fake_server *server)
+{
+	const struct wal_maker *maker = rig_of(server)->maker;
+	uint8_t body[64];
+	size_t length;
+
+	play_identity(server, "15.18", maker->at);
+	fake_expect_query(server, PROBE);
+	fake_send_copy_both(server);
+	fake_send_wal(server, RIG_SEGMENT, wal_maker_bytes(maker, RIG_SEGMENT), 8192);
+	while (!server->is_over && fake_read(server, body, sizeof(body), &length) != 'c') {
+	}
+	fake_send(server, 'c', NULL, 0);
+	fake_send_complete(server, "START_REPLICATION");
+	fake_send_ready(server);
+	fake_answer(server, "READ_REPLICATION_SLOT \"rig\"", "physical", "0/100028", "1");
+}
+
+static void play_the_segment_before(struct fake_server *server)
+{
+	play_probe(server);
+	fake_expect_query(server, "START_REPLICATION SLOT \"rig\" 0/100000 TIMELINE 1");
+	fake_send_copy_both(server);
+	play_send_all(server);
+	fake_expect_end(server);
+}
+
+static void test_upstream_trouble__at_a_border_the_segment_before_is_compared(void **state)
+{
+	struct upstream_rig rig;
+
+	(void)state;
+	hold_a_segment(&rig, play_the_segment_before);
+	/* Only there does the server differ: what comes behind it continues ours. */
+	rig.maker->bytes[70000] ^= 1;
+	rig_follow(&rig, (struct upstream_options){0});
+	rig_wait_error(&rig, "upstream has diverged at 0/111170 on timeline 1");
+	assert_int_equal(rig_stats(&rig).state, UPSTREAM_STOPPED);
+	assert_int_equal(wal_store_received(rig.spool.store).lsn, 2 * RIG_SEGMENT);
+	rig_close(&rig);
+}
+
+static void send_only_what_comes_next(struct fake_server *server)
+{
+	const struct wal_maker *maker = rig_of(server)->maker;
+
+	play_identity(server, "15.18", maker->at);
+	fake_refuse(server, PROBE, "58P01",
+		"requested WAL segment 000000010000000000000001 has already been removed");
+	fake_answer(server, "READ_REPLICATION_SLOT \"rig\"", "physical", "0/200000", "1");
+	fake_expect_query(server, "START_REPLICATION SLOT \"rig\" 0/200000 TIMELINE 1");
+	fake_send_copy_both(server);
+	fake_send_wal(server, 2 * RIG_SEGMENT, wal_maker_bytes(maker, 2 * RIG_SEGMENT),
+		maker->at - 2 * RIG_SEGMENT);
+}
+
+static void play_only_what_comes_next(struct fake_server *server)
+{
+	send_only_what_comes_next(server);
+	play_expect_flushed(server, rig_last_end(rig_of(server)));
+	fake_expect_end(server);
+}
+
+static void test_upstream_trouble__without_the_segment_before_it_goes_on(void **state)
+{
+	struct upstream_rig rig;
+
+	(void)state;
+	hold_a_segment(&rig, play_only_what_comes_next);
+	rig_follow(&rig, (struct upstream_options){0});
+	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
+	rig_close(&rig);
+}
+
+static void play_another_continuation(struct fake_server *server)
+{
+	send_only_what_comes_next(server);
+	fake_expect_end(server);
+}
+
+static void test_upstream_trouble__what_does_not_continue_ours_is_not_acknowledged(void **state)
+{
+	struct upstream_rig rig;
+
+	(void)state;
+	hold_a_segment(&rig, play_another_continuation);
+	/* Another history, in which another record came last. */
+	wal_maker_free(rig.maker);
+	rig.maker = wal_maker_new(1, RIG_SEGMENT, RIG_SEGMENT, 43);
+	wal_maker_fill(rig.maker, RIG_SEGMENT + 200000);
+	wal_maker_switch(rig.maker);
+	wal_maker_fill(rig.maker, 2 * RIG_SEGMENT + 50000);
+	rig_follow(&rig, (struct upstream_options){0});
+	rig_wait_error(&rig, "received WAL is not valid at 0/200028: record with another");
+	assert_true(rig_stats(&rig).has_diverged);
+	assert_int_equal(wal_store_received(rig.spool.store).lsn, 2 * RIG_SEGMENT);
+	assert_int_equal(wal_store_flushed(rig.spool.store).lsn, 2 * RIG_SEGMENT);
+	rig_close(&rig);
+}
+
 #define TEST(name) cmocka_unit_test(test_upstream_trouble__##name)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(wal_that_is_not_valid_stops_it_until_it_is),
+		TEST(at_a_border_the_segment_before_is_compared),
+		TEST(without_the_segment_before_it_goes_on),
+		TEST(what_does_not_continue_ours_is_not_acknowledged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
