@@ -122,7 +122,7 @@ static void put_copy(struct finder *finder, int32_t at, int32_t length, int32_t 
 		int32_t change = shift - finder->shift;
 
 		link_put_varint(finder->columns, LINK_COLUMN_SHIFT,
-			SHIFT_CHANGE + ((uint32_t)change << 1 ^ (uint32_t)(change >> 31)));
+			SHIFT_CHANGE + ((uint32_t)change << 1 ^ (change < 0 ? UINT32_MAX : 0)));
 	}
 	finder->shift = shift;
 	finder->literal = at + length;

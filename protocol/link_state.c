@@ -80,7 +80,7 @@ static void put_xid(struct link_state *state, struct link_columns *columns, uint
 		return;
 	}
 	link_put_varint(columns, LINK_COLUMN_XID,
-		1 + (uint64_t)((uint32_t)delta << 1 ^ (uint32_t)(delta >> 31)));
+		1 + (uint64_t)((uint32_t)delta << 1 ^ (delta < 0 ? UINT32_MAX : 0)));
 	state->last_xid = xid;
 }
 
