@@ -5,9 +5,11 @@
  * server asks. An asked reply while something is not flushed yet waits for the flush (which is then
  * asked for), at most REPLY_STEP_US: a server that shuts down answers every reply that does not
  * confirm all it sent with another request, at once (src/backend/replication/walsender.c,
- * WalSndDone), and the two would chase each other. After half the receiver timeout without a
- * message the server is asked for one; after the whole of it the connection is given up. Pure: time
- * is an argument.
+ * WalSndDone), and the two would chase each other. A standby that we follow may stop with the end
+ * of what it sent within a record, which we never report as flushed: when answers change nothing,
+ * one with flush unknown (0) lets it take our write for its end instead, and moves no slot. After
+ * half the receiver timeout without a message the server is asked for one; after the whole of it
+ * the connection is given up. Pure: time is an argument.
  */
 #ifndef UPSTREAM_REPLY_RULES_H
 #define UPSTREAM_REPLY_RULES_H
@@ -17,7 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REPLY_STEP_US INT64_C(100000)
+#define REPLY_STEP_US          INT64_C(100000)
+#define REPLY_VAIN_ANSWERS_MAX 2
 
 struct reply_limits {
 	int64_t status_interval_us;  /* 0: none */
@@ -35,6 +38,9 @@ struct reply_rules {
 	int64_t heard_us; /* last message of the server */
 	int64_t asked_us; /* the oldest request not answered; 0: none */
 	bool is_pinged;   /* we asked since we last heard */
+	/* Answers in a row that told nothing new, and what they told. */
+	unsigned vain_answers;
+	lsn_t answered_write_lsn;
 };
 
 struct reply_positions {
@@ -62,6 +68,10 @@ struct reply_positions reply_rules_positions(
 	struct reply_rules *rules, lsn_t flushed_lsn, lsn_t replayed_lsn);
 struct reply_decision reply_rules_decide(
 	const struct reply_rules *rules, const struct reply_positions *positions, int64_t now_us);
+/* The reply now due is to leave flush out: the server has sent all it has (server_end_lsn), asked
+ * for it again and again, and our disk has it all (synced_lsn), up to within a record. */
+bool reply_rules_must_yield(const struct reply_rules *rules,
+	const struct reply_positions *positions, lsn_t server_end_lsn, lsn_t synced_lsn);
 /* The status was handed to the connection. */
 void reply_rules_sent(struct reply_rules *rules, const struct reply_positions *positions,
 	bool wanted_answer, int64_t now_us);

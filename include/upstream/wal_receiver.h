@@ -69,7 +69,7 @@ bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver
 void wal_receiver_on_news(struct wal_receiver *receiver);
 /* New limits take effect with the next reply. */
 void wal_receiver_set_limits(struct wal_receiver *receiver, const struct reply_limits *limits);
-/* Reads no more, reports when all that came is flushed or max_us are over, then on_stopped. */
+/* Reads no more, reports when all that came is on disk or max_us are over, then on_stopped. */
 void wal_receiver_stop(struct wal_receiver *receiver, int64_t max_us);
 /* Forgets the stream; the connection is the owner's to close. With a last status when it streams
  * and tells_last. One that ended or never began may be ended. */

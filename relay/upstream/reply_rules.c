@@ -98,10 +98,34 @@ struct reply_decision reply_rules_decide(
 	return decision;
 }
 
+bool reply_rules_must_yield(const struct reply_rules *rules,
+	const struct reply_positions *positions, lsn_t server_end_lsn, lsn_t synced_lsn)
+{
+	return rules->asked_us != 0 && rules->vain_answers >= REPLY_VAIN_ANSWERS_MAX &&
+	       rules->answered_write_lsn == positions->write_lsn &&
+	       positions->flush_lsn == rules->sent_flush_lsn &&
+	       positions->flush_lsn < positions->write_lsn &&
+	       server_end_lsn == positions->write_lsn && synced_lsn >= positions->write_lsn;
+}
+
+static void count_answer(struct reply_rules *rules, const struct reply_positions *positions)
+{
+	if (positions->flush_lsn > rules->sent_flush_lsn ||
+		positions->write_lsn != rules->answered_write_lsn) {
+		rules->vain_answers = 0;
+		rules->answered_write_lsn = positions->write_lsn;
+	}
+	if (rules->asked_us != 0) {
+		rules->vain_answers++;
+	}
+}
+
 void reply_rules_sent(struct reply_rules *rules, const struct reply_positions *positions,
 	bool wanted_answer, int64_t now_us)
 {
-	rules->sent_flush_lsn = positions->flush_lsn;
+	count_answer(rules, positions);
+	/* Left out is not taken back. */
+	rules->sent_flush_lsn = lsn_max(rules->sent_flush_lsn, positions->flush_lsn);
 	rules->sent_apply_lsn = positions->apply_lsn;
 	rules->sent_us = now_us;
 	rules->asked_us = 0;

@@ -92,6 +92,27 @@ static bool send_feedback_if_due(struct wal_receiver *receiver, struct error *er
 		options->session, payload, standby_feedback_encode(&feedback, payload), err);
 }
 
+static lsn_t synced_now(const struct wal_receiver *receiver)
+{
+	struct wal_position synced = wal_store_synced(receiver->options.store);
+
+	return synced.tli == receiver->options.tli ? synced.lsn : LSN_INVALID;
+}
+
+/* One that is due. */
+static bool reply(struct wal_receiver *receiver, const struct reply_positions *positions,
+	bool wants_answer, struct error *err)
+{
+	struct reply_positions told = *positions;
+
+	if (reply_rules_must_yield(
+		    &receiver->rules, positions, receiver->server_end_lsn, synced_now(receiver))) {
+		told.flush_lsn = LSN_INVALID;
+	}
+	return send_status(receiver, &told, wants_answer, err) &&
+	       send_feedback_if_due(receiver, err);
+}
+
 /* false: the receiver failed. */
 static bool reply_if_due(struct wal_receiver *receiver)
 {
@@ -110,8 +131,7 @@ static bool reply_if_due(struct wal_receiver *receiver)
 		wal_store_request_flush(receiver->options.store);
 	}
 	if (decision.is_due) {
-		if (!send_status(receiver, &positions, decision.wants_answer, &err) ||
-			!send_feedback_if_due(receiver, &err)) {
+		if (!reply(receiver, &positions, decision.wants_answer, &err)) {
 			fail(receiver, UPSTREAM_FAILURE_LOST, &err);
 			return false;
 		}
@@ -123,13 +143,13 @@ static bool reply_if_due(struct wal_receiver *receiver)
 	return true;
 }
 
-/* Only while stopping: the last word, once all that came is on disk or time is up. */
-static void finish_if_flushed(struct wal_receiver *receiver)
+/* Only while stopping: the last word, once all that came is on disk or time is up. What lies past
+ * the last whole record is not waited for: its rest does not come any more. */
+static void finish_if_synced(struct wal_receiver *receiver)
 {
-	struct reply_positions positions = positions_now(receiver);
 	int64_t now_us = loop_now_us(receiver->options.loop);
 
-	if (positions.flush_lsn < positions.write_lsn && now_us < receiver->stop_by_us) {
+	if (synced_now(receiver) < receiver->rules.stream_lsn && now_us < receiver->stop_by_us) {
 		deadlines_set(&receiver->deadlines, DEADLINE_REPLY, receiver->stop_by_us);
 		return;
 	}
@@ -143,7 +163,7 @@ static void look(struct wal_receiver *receiver)
 		return;
 	}
 	if (receiver->stop_by_us != 0) {
-		finish_if_flushed(receiver);
+		finish_if_synced(receiver);
 	} else {
 		(void)reply_if_due(receiver);
 	}

@@ -241,6 +241,78 @@ static void test_reply_rules__a_message_after_a_ping_needs_a_look(void **state)
 	assert_false(reply_rules_heard(&rules, false, T0 + 32 * SECOND));
 }
 
+/* What a server that stops is told, when it asks as often as that. */
+static void test_reply_rules__lets_go_a_server_that_ends_within_a_record(void **state)
+{
+	static const struct {
+		const char *name;
+		lsn_t flushed_lsn;
+		lsn_t synced_lsn;
+		lsn_t server_end_lsn;
+		unsigned answers;
+		bool expected;
+	} cases[] = {
+		{"asked for the first time", 4000, 5000, 5000, 0, false},
+		{"asked again", 4000, 5000, 5000, 1, false},
+		{"asked over and over", 4000, 5000, 5000, 2, true},
+		{"nothing of the stream is proved", 0, 5000, 5000, 2, true},
+		{"all is flushed", 5000, 5000, 5000, 2, false},
+		{"not all is on disk", 4000, 4999, 5000, 2, false},
+		{"there is more to come", 4000, 5000, 5001, 2, false},
+		{"the server's end is not known", 4000, 5000, 0, 2, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct reply_rules rules = streaming_rules(cases[i].flushed_lsn);
+		struct reply_positions positions =
+			reply_rules_positions(&rules, cases[i].flushed_lsn, LSN_INVALID);
+		int64_t now_us = T0;
+
+		for (unsigned answer = 0; answer < cases[i].answers; answer++) {
+			now_us += REPLY_STEP_US;
+			(void)reply_rules_heard(&rules, true, now_us - REPLY_STEP_US);
+			send(&rules, cases[i].flushed_lsn, now_us);
+		}
+		(void)reply_rules_heard(&rules, true, now_us);
+		if (reply_rules_must_yield(&rules, &positions, cases[i].server_end_lsn,
+			    cases[i].synced_lsn) != cases[i].expected) {
+			fail_msg("%s", cases[i].name);
+		}
+	}
+}
+
+static void test_reply_rules__progress_ends_the_letting_go(void **state)
+{
+	struct reply_rules rules = streaming_rules(3000);
+	struct reply_positions positions = reply_rules_positions(&rules, 3000, LSN_INVALID);
+	struct reply_positions yielded = positions;
+
+	(void)state;
+	yielded.flush_lsn = LSN_INVALID;
+	for (unsigned answer = 0; answer < 3; answer++) {
+		(void)reply_rules_heard(&rules, true, T0);
+		reply_rules_sent(&rules, &positions, false, T0 + REPLY_STEP_US);
+	}
+	/* Not asked: no answer. */
+	assert_false(reply_rules_must_yield(&rules, &positions, 5000, 5000));
+	(void)reply_rules_heard(&rules, true, T0);
+	assert_true(reply_rules_must_yield(&rules, &positions, 5000, 5000));
+	/* What was left out is not told anew by itself. */
+	reply_rules_sent(&rules, &yielded, false, T0 + REPLY_STEP_US);
+	assert_false(decide(&rules, 3000, T0 + REPLY_STEP_US + 1).is_due);
+	(void)reply_rules_heard(&rules, true, T0);
+	assert_true(reply_rules_must_yield(&rules, &positions, 5000, 5000));
+	positions = reply_rules_positions(&rules, 4000, LSN_INVALID);
+	assert_false(reply_rules_must_yield(&rules, &positions, 5000, 5000));
+	reply_rules_sent(&rules, &positions, false, T0 + REPLY_STEP_US);
+	(void)reply_rules_heard(&rules, true, T0);
+	assert_false(reply_rules_must_yield(&rules, &positions, 5000, 5000));
+	rules.stream_lsn = 6000;
+	positions = reply_rules_positions(&rules, 4000, LSN_INVALID);
+	assert_false(reply_rules_must_yield(&rules, &positions, 6000, 6000));
+}
+
 static void test_feedback_rules__holds_at_once_and_at_every_interval(void **state)
 {
 	struct feedback_rules rules;
@@ -307,6 +379,8 @@ int main(void)
 		TEST(reply_rules__asks_a_silent_server_then_gives_it_up),
 		TEST(reply_rules__an_answer_calms_the_timeout),
 		TEST(reply_rules__a_message_after_a_ping_needs_a_look),
+		TEST(reply_rules__lets_go_a_server_that_ends_within_a_record),
+		TEST(reply_rules__progress_ends_the_letting_go),
 		TEST(feedback_rules__holds_at_once_and_at_every_interval),
 		TEST(feedback_rules__lets_go_once),
 		TEST(feedback_rules__frees_what_an_earlier_connection_held),

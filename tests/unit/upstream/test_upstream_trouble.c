@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* --- WAL that is not valid ---------------------------------------------------------------------
  */
@@ -187,6 +188,75 @@ static void test_upstream_trouble__what_does_not_continue_ours_is_not_acknowledg
 	rig_close(&rig);
 }
 
+/* --- ends within a record ----------------------------------------------------------------------
+ */
+
+/* A standby that stops: it asks until it hears of all it sent, one way or the other. */
+static void play_a_stop_within_a_record(struct fake_server *server)
+{
+	const struct wal_maker *maker = rig_of(server)->maker;
+	lsn_t end = maker->at - 8;
+	struct standby_status status;
+	unsigned replies = 0;
+
+	play_to_stream(server);
+	fake_send_wal(server, RIG_SEGMENT, wal_maker_bytes(maker, RIG_SEGMENT), end - RIG_SEGMENT);
+	status = play_expect_flushed(server, wal_maker_last_end(maker, end));
+	while (!server->is_over && status.write_lsn != end) {
+		fake_expect_status(server, &status);
+	}
+	do {
+		fake_send_keepalive(server, end, true);
+		fake_expect_status(server, &status);
+		replies++;
+	} while (!server->is_over && status.flush_lsn != LSN_INVALID && replies < 10);
+	fake_check(server, status.flush_lsn == LSN_INVALID && status.write_lsn == end,
+		"write %llX, flush %llX", (unsigned long long)status.write_lsn,
+		(unsigned long long)status.flush_lsn);
+	fake_check(server, replies == 3, "%u replies", replies);
+	fake_send_complete(server, "COPY 0");
+}
+
+static void test_upstream_trouble__a_server_that_ends_within_a_record_may_stop(void **state)
+{
+	struct upstream_rig rig;
+
+	(void)state;
+	rig_open(&rig, play_a_stop_within_a_record);
+	rig_follow(&rig, (struct upstream_options){0});
+	rig_wait_error(&rig, "upstream ended the stream: it shuts down");
+	rig_close(&rig);
+}
+
+static void play_half_a_record(struct fake_server *server)
+{
+	const struct wal_maker *maker = rig_of(server)->maker;
+	lsn_t end = maker->at - 8;
+
+	play_to_stream(server);
+	fake_send_wal(server, RIG_SEGMENT, wal_maker_bytes(maker, RIG_SEGMENT), end - RIG_SEGMENT);
+	play_expect_flushed(server, wal_maker_last_end(maker, end));
+	fake_expect_end(server);
+}
+
+static void test_upstream_trouble__a_stop_within_a_record_does_not_wait_for_its_end(void **state)
+{
+	struct timespec began, ended;
+	struct upstream_rig rig;
+
+	(void)state;
+	rig_open(&rig, play_half_a_record);
+	rig_follow(&rig, (struct upstream_options){0});
+	fixture_wait_flushed(&rig.spool, 1, wal_maker_last_end(rig.maker, rig.maker->at - 8));
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	rig_stop(&rig);
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	/* It would wait for a second. */
+	assert_true((ended.tv_sec - began.tv_sec) * 1000000000 + ended.tv_nsec - began.tv_nsec <
+		    800000000);
+	rig_close(&rig);
+}
+
 #define TEST(name) cmocka_unit_test(test_upstream_trouble__##name)
 
 int main(void)
@@ -196,6 +266,8 @@ int main(void)
 		TEST(at_a_border_the_segment_before_is_compared),
 		TEST(without_the_segment_before_it_goes_on),
 		TEST(what_does_not_continue_ours_is_not_acknowledged),
+		TEST(a_server_that_ends_within_a_record_may_stop),
+		TEST(a_stop_within_a_record_does_not_wait_for_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
