@@ -116,33 +116,42 @@ static bool set_diverged(struct error *err, tli_t tli, lsn_t lsn)
 		LSN_ARGS(lsn));
 }
 
-/* Within one segment. */
-static bool compare_part(
-	struct wal_store *store, lsn_t lsn, const uint8_t *bytes, size_t length, struct error *err)
+/* No mapping and no error: what retention removed cannot differ from anything. */
+static bool enter_overlap(struct wal_store *store, tli_t tli, uint64_t number, struct error *err)
 {
-	const struct wal_line *line = wal_store_line(store);
 	struct wal_writer *writer = &store->writer;
-	uint64_t number = wal_segment_number(lsn, line->segment_bytes);
+
+	if (writer->overlap != NULL && writer->overlap_tli == tli &&
+		writer->overlap_number == number) {
+		return true;
+	}
+	wal_writer_leave_overlap(store);
+	writer->overlap =
+		wal_segment_cache_get(store->cache, tli, number, store->state.segment_bytes, err);
+	writer->overlap_tli = tli;
+	writer->overlap_number = number;
+	return writer->overlap != NULL ||
+	       (err->kind == ERROR_NOT_FOUND && !wal_catalogue_has(&store->catalogue, tli, number));
+}
+
+/* Within one segment of that timeline. */
+static bool compare_part(struct wal_store *store, tli_t tli, lsn_t lsn, const uint8_t *bytes,
+	size_t length, struct error *err)
+{
+	uint32_t segment_bytes = store->state.segment_bytes;
 	const uint8_t *held;
 
-	if (writer->overlap == NULL || writer->overlap_number != number) {
-		if (writer->overlap != NULL) {
-			wal_segment_unref(writer->overlap);
-		}
-		writer->overlap = wal_segment_cache_get(
-			store->cache, line->tli, number, line->segment_bytes, err);
-		writer->overlap_number = number;
-		if (writer->overlap == NULL) {
-			/* What retention removed cannot differ from anything. */
-			return err->kind == ERROR_NOT_FOUND &&
-			       !wal_catalogue_has(&store->catalogue, line->tli, number);
-		}
+	if (!enter_overlap(store, tli, wal_segment_number(lsn, segment_bytes), err)) {
+		return false;
 	}
-	if (!wal_segment_populate(writer->overlap, (uint32_t)(lsn % line->segment_bytes),
+	if (store->writer.overlap == NULL) {
+		return true;
+	}
+	if (!wal_segment_populate(store->writer.overlap, (uint32_t)(lsn % segment_bytes),
 		    (uint32_t)length, err)) {
 		return false;
 	}
-	held = wal_segment_bytes(writer->overlap) + lsn % line->segment_bytes;
+	held = wal_segment_bytes(store->writer.overlap) + lsn % segment_bytes;
 	if (memcmp(held, bytes, length) == 0) {
 		return true;
 	}
@@ -151,19 +160,19 @@ static bool compare_part(
 		bytes++;
 		lsn++;
 	}
-	return set_diverged(err, line->tli, lsn);
+	return set_diverged(err, tli, lsn);
 }
 
 static bool compare_overlap(
 	struct wal_store *store, lsn_t lsn, const uint8_t *bytes, size_t length, struct error *err)
 {
-	uint32_t segment_bytes = wal_store_line(store)->segment_bytes;
+	const struct wal_line *line = wal_store_line(store);
 
 	while (length > 0) {
-		size_t part = segment_bytes - lsn % segment_bytes;
+		size_t part = line->segment_bytes - lsn % line->segment_bytes;
 
 		part = part < length ? part : length;
-		if (!compare_part(store, lsn, bytes, part, err)) {
+		if (!compare_part(store, line->tli, lsn, bytes, part, err)) {
 			return false;
 		}
 		lsn += part;
@@ -171,6 +180,19 @@ static bool compare_overlap(
 		length -= part;
 	}
 	return true;
+}
+
+/* A timeline's files begin with the fork's segment, which its parent has up to the fork. */
+static bool compare_parent(
+	struct wal_store *store, lsn_t lsn, const uint8_t *bytes, size_t length, struct error *err)
+{
+	const struct wal_tip *tip = wal_store_line(store)->tip;
+
+	if (lsn >= tip->fork) {
+		return true;
+	}
+	length = tip->fork - lsn < length ? tip->fork - lsn : length;
+	return compare_part(store, tip->parent_tli, lsn, bytes, length, err);
 }
 
 static bool check_position(
@@ -231,6 +253,13 @@ bool wal_store_append(
 	}
 	if (length == 0) {
 		return true;
+	}
+	if (!compare_parent(store, lsn, from, length, err)) {
+		return false;
+	}
+	/* A removed segment stays allocated as long as it is mapped. */
+	if (lsn + length > line->tip->fork) {
+		wal_writer_leave_overlap(store);
 	}
 	if (atomic_load_explicit(&store->keeper.is_full, memory_order_relaxed)) {
 		return set_full(store, err);

@@ -111,7 +111,7 @@ bool wal_cut_sync(struct wal_store *store, const struct wal_tip *tip, lsn_t end,
 /* The flusher is at rest: it looks at a bad scan no more. */
 static struct wal_tip *cut_tip(struct wal_store *store, const struct wal_tip *bad, lsn_t end)
 {
-	struct wal_tip *tip = wal_tip_new(store, &store->state.stretches[store->state.count - 1]);
+	struct wal_tip *tip = wal_tip_new(store);
 
 	tip->cut_lsn = end;
 	if (end == bad->start) {

@@ -17,11 +17,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct wal_tip *wal_tip_new(struct wal_store *store, const struct wal_stretch *stretch)
+struct wal_tip *wal_tip_new(struct wal_store *store)
 {
 	uint32_t segment_bytes = store->state.segment_bytes;
+	size_t live = store->state.count - 1;
+	const struct wal_stretch *stretch = &store->state.stretches[live];
 	struct wal_tip *tip = memory_new(sizeof(*tip));
 
+	if (live > 0 && stretch[-1].range == stretch->range) {
+		tip->parent_tli = stretch[-1].tli;
+		tip->fork = stretch[-1].end;
+	}
 	tip->stretch_id = stretch->id;
 	tip->tli = stretch->tli;
 	tip->start = stretch->start;
@@ -239,11 +245,6 @@ static bool check_begin(const struct wal_store *store, const struct wal_line *li
 	return true;
 }
 
-static struct wal_tip *begin_tip(struct wal_store *store)
-{
-	return wal_tip_new(store, &store->state.stretches[store->state.count - 1]);
-}
-
 bool wal_store_begin(
 	struct wal_store *store, tli_t tli, lsn_t lsn, uint32_t segment_bytes, struct error *err)
 {
@@ -268,7 +269,7 @@ bool wal_store_begin(
 		store->database, &store->state, segment_bytes, tli, start, cut_lsn, err);
 	if (ok) {
 		atomic_store(&store->oldest, start);
-		wal_line_publish(store, &history, begin_tip(store));
+		wal_line_publish(store, &history, wal_tip_new(store));
 	}
 	pthread_mutex_unlock(&store->keeper.work);
 	timeline_history_release(&history);
@@ -326,7 +327,7 @@ static bool find_fork(const struct wal_store *store, const struct wal_line *line
 /* What is known of the last checkpoint stays true up to the fork. */
 static struct wal_tip *forked_tip(struct wal_store *store, lsn_t fork)
 {
-	struct wal_tip *tip = begin_tip(store);
+	struct wal_tip *tip = wal_tip_new(store);
 	struct wal_good_point good;
 	int64_t stretch_id;
 

@@ -198,7 +198,7 @@ static bool recover_live(struct wal_store *store, const struct wal_stretch *live
 	if (!wal_line_read_history(store, live->tli, &history, err)) {
 		return false;
 	}
-	tip = wal_tip_new(store, live);
+	tip = wal_tip_new(store);
 	wal_line_publish(store, &history, tip);
 	/* Without a good point nothing of the stretch was ever acknowledged. */
 	if (live->good.record_lsn != LSN_INVALID && !prove_tip(store, tip, &live->good, err)) {

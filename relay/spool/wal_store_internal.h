@@ -44,6 +44,9 @@ struct wal_tip {
 	int64_t stretch_id;
 	tli_t tli;
 	lsn_t start;
+	/* What lies before the fork is the parent's too. 0: there is none. */
+	tli_t parent_tli;
+	lsn_t fork;
 	_Atomic lsn_t received; /* moved by the writer */
 	_Atomic lsn_t flushed;  /* moved by the flusher */
 	_Atomic lsn_t synced;   /* on disk, proved or not; moved by the flusher */
@@ -129,6 +132,7 @@ struct wal_keeper {
 struct wal_writer {
 	struct wal_written_file *file; /* also flusher.current */
 	struct wal_segment *overlap;   /* last one compared with, while comparing goes on */
+	tli_t overlap_tli;
 	uint64_t overlap_number;
 };
 
@@ -178,8 +182,8 @@ const uint8_t *wal_pages_at(void *context, lsn_t page_lsn);
 void wal_pages_release(struct wal_pages *pages);
 
 /* --- wal_line.c: lines, begin and switch */
-/* good: where the tip stands, or nothing known. */
-struct wal_tip *wal_tip_new(struct wal_store *store, const struct wal_stretch *stretch);
+/* Of the live stretch, from its start. */
+struct wal_tip *wal_tip_new(struct wal_store *store);
 /* One that was not published. */
 void wal_tip_free(struct wal_tip *tip);
 /* Takes history over. */

@@ -117,6 +117,67 @@ static void test_wal_line__begins_a_timeline_at_its_segment(void **state)
 	switched_close(&test);
 }
 
+/* What both timelines share comes again with the new one. */
+static void test_wal_line__compares_what_comes_before_the_fork(void **state)
+{
+	struct switched test;
+	struct error err = {0};
+	lsn_t start = START + 2 * SEGMENT;
+
+	(void)state;
+	switched_open(&test, 1, 2);
+	test.forked->bytes[300000] ^= 1;
+	for (int i = 0; i < 2; i++) {
+		fixture_append(&test.fixture, test.forked, start, start + 200000, 100000);
+		assert_false(wal_store_append(test.fixture.store, start + 200000,
+			wal_maker_bytes(test.forked, start + 200000), 150000, &err));
+		assert_int_equal(err.kind, ERROR_DIVERGED);
+		assert_string_equal(err.message, "upstream has diverged at 5/2493E0 on timeline 1");
+		assert_int_equal(wal_store_received(test.fixture.store).lsn, start + 200000);
+		fixture_reopen(&test.fixture);
+	}
+	/* From the fork on there is nothing to compare with. */
+	test.forked->bytes[300000] ^= 1;
+	fixture_append(&test.fixture, test.forked, start, test.forked->at, 100000);
+	fixture_wait_flushed(&test.fixture, 2, test.forked->at);
+	switched_close(&test);
+}
+
+static bool is_mapped(const char *name)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	bool found = false;
+	char line[512];
+
+	assert_non_null(maps);
+	while (!found && fgets(line, sizeof(line), maps) != NULL) {
+		found = strstr(line, name) != NULL;
+	}
+	fclose(maps);
+	return found;
+}
+
+/* A segment that retention removes is given back only when nobody maps it. */
+static void test_wal_line__maps_no_segment_it_has_left(void **state)
+{
+	struct switched test;
+
+	(void)state;
+	switched_open(&test, 1, 2);
+	fixture_append(&test.fixture, test.forked, test.forked->start, test.forked->at, 100000);
+	fixture_wait_flushed(&test.fixture, 2, test.forked->at);
+	assert_false(is_mapped("000000010000000500000002"));
+	fixture_reopen(&test.fixture);
+	fixture_append(&test.fixture, test.forked, START + 3 * SEGMENT, test.forked->at, 100000);
+	wal_maker_fill(test.forked, test.forked->at + SEGMENT);
+	fixture_append(&test.fixture, test.forked, wal_store_received(test.fixture.store).lsn,
+		test.forked->at, 100000);
+	fixture_wait_flushed(&test.fixture, 2, test.forked->at);
+	assert_false(is_mapped("000000020000000500000003"));
+	assert_false(is_mapped("000000020000000500000004"));
+	switched_close(&test);
+}
+
 static void test_wal_line__recovers_a_timeline_that_holds_nothing_yet(void **state)
 {
 	struct switched test;
@@ -412,6 +473,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wal_line__begins_a_timeline_at_its_segment),
+		cmocka_unit_test(test_wal_line__compares_what_comes_before_the_fork),
+		cmocka_unit_test(test_wal_line__maps_no_segment_it_has_left),
 		cmocka_unit_test(test_wal_line__recovers_a_timeline_that_holds_nothing_yet),
 		cmocka_unit_test(test_wal_line__ends_the_old_timeline_at_the_fork),
 		cmocka_unit_test(test_wal_line__tells_readers_that_their_timeline_ended),
