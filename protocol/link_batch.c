@@ -33,6 +33,9 @@ const char *link_batch_header_get(struct link_batch_header *header_out, const ui
 	if ((header.flags & ~LINK_BATCH_FLAGS) != 0) {
 		return "batch with unknown flags";
 	}
+	if (header.start > LINK_LSN_MAX) {
+		return "batch of an impossible place";
+	}
 	if (header.length == 0 || header.length > LINK_FRAME_BYTES ||
 		header.length > link_batch_limit(header.start) - header.start) {
 		return "batch of an impossible length";

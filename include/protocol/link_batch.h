@@ -12,6 +12,9 @@
 #define LINK_BATCH_IS_PLAIN     0x02
 #define LINK_BATCH_FLAGS        0x03
 
+/* No WAL gets as far, and arithmetic on LSNs up to here cannot overflow. */
+#define LINK_LSN_MAX ((lsn_t)1 << 62)
+
 /* zstd never looks back further than a frame: 2 MB hold one, and what columns add. */
 #define LINK_WINDOW_LOG 21
 /* What is coded never takes more: else the batch goes plain. */

@@ -180,6 +180,7 @@ static void test_link_decoder__headers_are_refused_by_name(void **state)
 		{"batch of an impossible length", LINK_VERSION, 1, START, 0},
 		{"batch of an impossible length", LINK_VERSION, 1, START + 1, LINK_FRAME_BYTES},
 		{"batch of an impossible length", LINK_VERSION, 1, START, UINT32_MAX},
+		{"batch of an impossible place", LINK_VERSION, 1, UINT64_MAX - 20, 10},
 		{"batch cannot be decompressed", LINK_VERSION, 1, START, 10},
 	};
 	struct sample *sample = *state;
