@@ -58,7 +58,7 @@ static void check_reserved(struct relay_fixture *fixture, const char *query, con
 	raw_client_close(&client);
 }
 
-static void test_slot_reservation__holds_what_it_promises(void **state)
+static void test_downstream_session_slots__a_reservation_holds_what_it_promises(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -68,7 +68,7 @@ static void test_slot_reservation__holds_what_it_promises(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_slot_reservation__of_a_temporary_slot_too(void **state)
+static void test_downstream_session_slots__a_temporary_reservation_too(void **state)
 {
 	(void)state;
 	struct relay_fixture *fixture = relay_fixture_new(NULL);
@@ -81,8 +81,9 @@ static void test_slot_reservation__of_a_temporary_slot_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slot_reservation__holds_what_it_promises),
-		cmocka_unit_test(test_slot_reservation__of_a_temporary_slot_too),
+		cmocka_unit_test(
+			test_downstream_session_slots__a_reservation_holds_what_it_promises),
+		cmocka_unit_test(test_downstream_session_slots__a_temporary_reservation_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
