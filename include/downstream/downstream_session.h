@@ -32,6 +32,7 @@ struct downstream_shared {
 	bool forward_flushed;
 	struct cluster *cluster;
 	struct wal_store *store;
+	struct wal_prefetch *prefetch;
 	struct slots *slots;
 	const struct passthrough *passthrough;
 	struct connection_registry *registry;

@@ -2,27 +2,38 @@
  * turns: who sends next on one sender loop.
  *
  * A turn belongs to one stream and stands in at most one place: at the tip, where only news from
- * the spool wakes it, or among those that have more to send and room for it. Those take turns, one
- * for each round of the loop, so that a standby far behind delays one at the tip by one bounded
- * turn at most. News visits exactly the turns at the tip. Everything but the spool's ringing
- * happens on the loop's thread.
+ * the spool wakes it, or where what it needs is being read from disk, or among those that have more
+ * to send and room for it. Those take turns, one for each round of the loop, so that a standby far
+ * behind delays one at the tip by one bounded turn at most. News visits exactly the turns at the
+ * tip. Everything but the ringing of the spool and of the disk happens on the loop's thread.
  */
 #ifndef DOWNSTREAM_TURNS_H
 #define DOWNSTREAM_TURNS_H
 
 #include "base/error.h"
 #include "net/loop.h"
+#include "spool/wal_prefetch.h"
 #include "spool/wal_store.h"
 
 #include <sys/queue.h>
 
 struct turns;
 
-enum turn_place { TURN_NOWHERE, TURN_AT_TIP, TURN_READY, TURN_VISITED, TURN_PLACES };
+enum turn_place {
+	TURN_NOWHERE,
+	TURN_AT_TIP,
+	TURN_ON_DISK,
+	TURN_READY,
+	TURN_VISITED,
+	TURN_PLACES,
+};
+
+struct disk_wait;
 
 struct turn {
 	TAILQ_ENTRY(turn) link;
 	enum turn_place place;
+	struct disk_wait *disk_wait; /* in TURN_ON_DISK */
 	/* The stream's turn has come; it stands nowhere now and says where it goes next. */
 	void (*call)(void *context);
 	void *context;
@@ -31,11 +42,15 @@ struct turn {
 /* events: what of the spool's news concerns the turns at the tip. */
 struct turns *turns_new(
 	struct loop *loop, struct wal_store *store, unsigned events, struct error *err) MUST_CHECK;
-/* On the loop's thread or when it does not run; no turn stands anywhere any more. */
+/* When the loop does not run; no turn stands anywhere any more. Waits for what is being read. */
 void turns_free(struct turns **turns);
 
-/* Wherever the turn stands, it goes there. */
+/* Wherever the turn stands, it goes there; but one that waits for the disk is not made ready before
+ * the disk has answered. */
 void turns_wait_at_tip(struct turns *turns, struct turn *turn);
+/* Ready when this stretch was read, or could not be. */
+void turns_wait_for_disk(struct turns *turns, struct turn *turn, struct wal_prefetch *prefetch,
+	const struct wal_on_disk *stretch);
 void turns_make_ready(struct turns *turns, struct turn *turn);
 void turns_leave(struct turns *turns, struct turn *turn);
 

@@ -18,6 +18,7 @@
 #include "net/loop.h"
 #include "protocol/lsn.h"
 #include "spool/slots.h"
+#include "spool/wal_prefetch.h"
 #include "spool/wal_store.h"
 
 #include <stdbool.h>
@@ -43,6 +44,7 @@ struct wal_sender_options {
 	int deadline_reason;         /* when it is due: wal_sender_on_deadline() */
 	int64_t timeout_us;          /* wal_sender_timeout; 0: off */
 	struct wal_store *store;
+	struct wal_prefetch *prefetch;
 	struct slots *slots;
 	const char *slot; /* "": none; acquired by the session, and outlives the sender */
 	tli_t tli;

@@ -31,6 +31,7 @@
 struct durable_operations;
 struct wal_store;
 struct wal_segment; /* a mapped segment file, counted references */
+struct wal_on_disk; /* wal_prefetch.h */
 
 struct wal_store_options {
 	const char *directory;   /* data_dir/wal; created 0700 when missing */
@@ -169,6 +170,10 @@ void wal_cursor_close(struct wal_cursor **cursor);
  * append brought). Does not move the cursor. */
 enum wal_read wal_cursor_peek(
 	struct wal_cursor *cursor, size_t length_max, struct wal_span *span_out, struct error *err);
+/* Such a peek would have to wait for the disk; what for can be asked of wal_prefetch meanwhile, and
+ * is valid as long as a span would be. */
+bool wal_cursor_is_on_disk(
+	struct wal_cursor *cursor, size_t length_max, struct wal_on_disk *stretch_out);
 void wal_cursor_advance(struct wal_cursor *cursor, size_t length);
 lsn_t wal_cursor_lsn(const struct wal_cursor *cursor);
 tli_t wal_cursor_tli(const struct wal_cursor *cursor);

@@ -120,7 +120,10 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->replayed_context = options->context;
 	atomic_init(&shared->replayed_told, UINT64_MAX);
 	shared->limits = live_limits_new(&options->limits, err);
-	if (shared->limits == NULL || !make_mock_key(shared, err) ||
+	if (shared->limits != NULL) {
+		shared->prefetch = wal_prefetch_new(err);
+	}
+	if (shared->prefetch == NULL || !make_mock_key(shared, err) ||
 		!add_senders(downstream,
 			threads < SENDER_THREADS_MAX ? threads : SENDER_THREADS_MAX, err)) {
 		downstream_free(&downstream);
@@ -139,6 +142,7 @@ void downstream_free(struct downstream **downstream)
 	for (unsigned i = 0; i < gone->sender_count; i++) {
 		sender_loop_free(&gone->senders[i]);
 	}
+	wal_prefetch_free(&gone->shared.prefetch);
 	live_limits_free(&gone->shared.limits);
 	connection_registry_free(&gone->shared.registry);
 	free(gone->senders);

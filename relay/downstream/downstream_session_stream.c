@@ -31,6 +31,7 @@ static bool open_sender(
 		.deadline_reason = SESSION_DEADLINE_STREAM,
 		.timeout_us = session->wal_sender_timeout_us,
 		.store = shared->store,
+		.prefetch = shared->prefetch,
 		.slots = shared->slots,
 		.slot = session->slot,
 		.tli = command->tli != 0 ? command->tli : wal_store_received(shared->store).tli,

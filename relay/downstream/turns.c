@@ -1,10 +1,12 @@
 /*
  * turns: one list per place and one wake per kind of visit. A visit first moves its list aside, so
- * that turns may join, leave and end during it.
+ * that turns may join, leave and end during it. A turn may also leave while its stretch is being
+ * read: what the disk answers finds its disk_wait, and that no longer has a turn.
  */
 #include "downstream/turns.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -13,7 +15,13 @@
 
 TAILQ_HEAD(turn_list, turn);
 
+struct disk_wait {
+	struct turns *turns;
+	struct turn *turn; /* NULL: it has gone elsewhere */
+};
+
 struct turns {
+	struct loop *loop;
 	struct wal_store *store;
 	struct wal_watcher *watcher;
 	struct wake *news;  /* rung by the spool, on any thread */
@@ -22,12 +30,19 @@ struct turns {
 	/* Somebody is at the tip, or was when the last news came. While it is false the upstream's
 	 * thread spares itself a system call an append, and this loop a useless wake-up. */
 	atomic_bool is_wanted;
+	pthread_mutex_t lock; /* what follows */
+	pthread_cond_t no_disk_wait;
+	size_t disk_waits; /* the disk's thread will yet post to the loop */
 };
 
 static void put(struct turns *turns, struct turn *turn, enum turn_place place)
 {
 	if (turn->place != TURN_NOWHERE) {
 		TAILQ_REMOVE(&turns->places[turn->place], turn, link);
+	}
+	if (turn->disk_wait != NULL) {
+		turn->disk_wait->turn = NULL;
+		turn->disk_wait = NULL;
 	}
 	turn->place = place;
 	if (place != TURN_NOWHERE) {
@@ -84,7 +99,10 @@ struct turns *turns_new(
 	for (int place = 0; place < TURN_PLACES; place++) {
 		TAILQ_INIT(&turns->places[place]);
 	}
+	turns->loop = loop;
 	turns->store = store;
+	pthread_mutex_init(&turns->lock, NULL);
+	pthread_cond_init(&turns->no_disk_wait, NULL);
 	turns->news = wake_new(loop, on_news, turns, err);
 	if (turns->news != NULL) {
 		turns->ready = wake_new(loop, on_ready, turns, err);
@@ -110,6 +128,13 @@ void turns_free(struct turns **turns)
 	for (int place = 0; place < TURN_PLACES; place++) {
 		assert(TAILQ_EMPTY(&gone->places[place]));
 	}
+	pthread_mutex_lock(&gone->lock);
+	while (gone->disk_waits > 0) {
+		pthread_cond_wait(&gone->no_disk_wait, &gone->lock);
+	}
+	pthread_mutex_unlock(&gone->lock);
+	pthread_cond_destroy(&gone->no_disk_wait);
+	pthread_mutex_destroy(&gone->lock);
 	wake_free(&gone->news);
 	wake_free(&gone->ready);
 	free(gone);
@@ -124,9 +149,46 @@ void turns_wait_at_tip(struct turns *turns, struct turn *turn)
 	}
 }
 
+/* On the loop; or, the turns being gone already, when the loop is freed. */
+static void end_disk_wait(void *context)
+{
+	struct disk_wait *wait = context;
+	struct turn *turn = wait->turn;
+	if (turn != NULL) {
+		put(wait->turns, turn, TURN_NOWHERE);
+		turns_make_ready(wait->turns, turn);
+	}
+	free(wait);
+}
+
+/* On the disk's thread. */
+static void on_read(void *context)
+{
+	struct disk_wait *wait = context;
+	struct turns *turns = wait->turns;
+	pthread_mutex_lock(&turns->lock);
+	loop_post(turns->loop, end_disk_wait, wait);
+	turns->disk_waits--;
+	pthread_cond_signal(&turns->no_disk_wait);
+	pthread_mutex_unlock(&turns->lock);
+}
+
+void turns_wait_for_disk(struct turns *turns, struct turn *turn, struct wal_prefetch *prefetch,
+	const struct wal_on_disk *stretch)
+{
+	struct disk_wait *wait = memory_new(sizeof(*wait));
+	*wait = (struct disk_wait){.turns = turns, .turn = turn};
+	put(turns, turn, TURN_ON_DISK);
+	turn->disk_wait = wait;
+	pthread_mutex_lock(&turns->lock);
+	turns->disk_waits++;
+	pthread_mutex_unlock(&turns->lock);
+	wal_prefetch_read(prefetch, stretch, on_read, wait);
+}
+
 void turns_make_ready(struct turns *turns, struct turn *turn)
 {
-	if (turn->place == TURN_READY) {
+	if (turn->place == TURN_READY || turn->place == TURN_ON_DISK) {
 		return;
 	}
 	put(turns, turn, TURN_READY);

@@ -31,6 +31,7 @@ struct wal_sender {
 	struct standby_status last_status; /* zeros: none came yet */
 	lsn_t slot_lsn;                    /* last confirmed to the slot */
 	int64_t ask_again_us;              /* stopping: not before */
+	lsn_t awaited_lsn;                 /* the disk was asked for what follows it */
 	bool is_at_tip;
 	bool is_copy_done; /* our CopyDone is sent: nothing of the stream may follow */
 	bool is_answer_owed;
@@ -242,6 +243,22 @@ static void queue_span(
 	wal_cursor_advance(sender->cursor, span->length);
 }
 
+/* What only the disk has is not waited for here, where everybody else would wait too. Once: then
+ * either it is in memory, or reading it tells what is wrong. */
+static bool waits_for_disk(struct wal_sender *sender)
+{
+	struct wal_on_disk stretch;
+	lsn_t lsn = wal_cursor_lsn(sender->cursor);
+	if (sender->awaited_lsn == lsn ||
+		!wal_cursor_is_on_disk(sender->cursor, WAL_DATA_BYTES_MAX, &stretch)) {
+		return false;
+	}
+	sender->awaited_lsn = lsn;
+	turns_wait_for_disk(
+		sender->options.turns, &sender->turn, sender->options.prefetch, &stretch);
+	return true;
+}
+
 /* Fills the connection up to the high-water mark; answers why it stopped, WAL_READ_DATA: enough. */
 static enum wal_read fill(struct wal_sender *sender, struct error *err)
 {
@@ -255,7 +272,8 @@ static enum wal_read fill(struct wal_sender *sender, struct error *err)
 	/* A connection that has failed takes everything and keeps nothing: the turn ends all the
 	 * same. */
 	while (connection_output_bytes(sender->options.connection) < WAL_SENDER_HIGH_WATER &&
-		wal_cursor_lsn(sender->cursor) - start_lsn < WAL_SENDER_HIGH_WATER) {
+		wal_cursor_lsn(sender->cursor) - start_lsn < WAL_SENDER_HIGH_WATER &&
+		!waits_for_disk(sender)) {
 		read = wal_cursor_peek(sender->cursor, WAL_DATA_BYTES_MAX, &span, err);
 		if (read != WAL_READ_DATA) {
 			break;

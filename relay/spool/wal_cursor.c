@@ -5,6 +5,7 @@
  * ends only when the store's line was replaced, and takes a lock only when it enters a segment.
  */
 #include "base/memory.h"
+#include "spool/wal_prefetch.h"
 #include "spool/wal_store_internal.h"
 
 #include <assert.h>
@@ -370,6 +371,20 @@ static size_t stretch_length(lsn_t lsn, lsn_t end, size_t length_max)
 	return stop > lsn ? stop - lsn : length_max;
 }
 
+static bool is_in_segment(const struct wal_cursor *cursor, lsn_t lsn)
+{
+	return cursor->segment != NULL && lsn - cursor->segment_start < cursor->line->segment_bytes;
+}
+
+/* What was just received is in memory; what was written long ago may not be. */
+static bool is_recent(const struct wal_cursor *cursor, lsn_t lsn, lsn_t end)
+{
+	uint32_t segment_bytes = cursor->line->segment_bytes;
+
+	return cursor->end_kind == END_IS_LIVE &&
+	       end - lsn_segment_start(lsn, segment_bytes) <= 2 * (uint64_t)segment_bytes;
+}
+
 enum wal_read wal_cursor_peek(
 	struct wal_cursor *cursor, size_t length_max, struct wal_span *span_out, struct error *err)
 {
@@ -385,7 +400,7 @@ enum wal_read wal_cursor_peek(
 	if (lsn >= end) {
 		return at_end(cursor, lsn, err);
 	}
-	if (cursor->segment == NULL || lsn - cursor->segment_start >= segment_bytes) {
+	if (!is_in_segment(cursor, lsn)) {
 		enum wal_read entered = enter_segment(cursor, lsn, end, err);
 
 		if (entered != WAL_READ_DATA) {
@@ -394,8 +409,7 @@ enum wal_read wal_cursor_peek(
 	}
 	length = stretch_length(
 		lsn, lsn_min(end, cursor->segment_start + segment_bytes), length_max);
-	/* What was just received is in memory; what was written long ago may not be. */
-	if (end - cursor->segment_start > 2 * (uint64_t)segment_bytes &&
+	if (!is_recent(cursor, lsn, end) &&
 		!wal_segment_populate(cursor->segment, (uint32_t)(lsn - cursor->segment_start),
 			(uint32_t)length, err)) {
 		return WAL_READ_FAILED;
@@ -406,6 +420,30 @@ enum wal_read wal_cursor_peek(
 		.lsn = lsn,
 		.segment = cursor->segment};
 	return WAL_READ_DATA;
+}
+
+bool wal_cursor_is_on_disk(
+	struct wal_cursor *cursor, size_t length_max, struct wal_on_disk *stretch_out)
+{
+	lsn_t lsn = cursor_lsn(cursor);
+	uint32_t segment_bytes;
+	struct error told_by_peek = {0};
+	lsn_t end;
+
+	refresh(cursor);
+	segment_bytes = cursor->line->segment_bytes;
+	end = readable_end(cursor);
+	if (lsn >= end || is_recent(cursor, lsn, end) ||
+		(!is_in_segment(cursor, lsn) &&
+			enter_segment(cursor, lsn, end, &told_by_peek) != WAL_READ_DATA)) {
+		return false;
+	}
+	*stretch_out = (struct wal_on_disk){.segment = cursor->segment,
+		.offset = (uint32_t)(lsn - cursor->segment_start),
+		.length = (uint32_t)stretch_length(
+			lsn, lsn_min(end, cursor->segment_start + segment_bytes), length_max)};
+	return !wal_segment_is_resident(
+		stretch_out->segment, stretch_out->offset, stretch_out->length);
 }
 
 void wal_cursor_advance(struct wal_cursor *cursor, size_t length)

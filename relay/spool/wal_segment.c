@@ -349,6 +349,41 @@ static bool window_populate(struct wal_segment *segment, uint32_t window, struct
 	return true;
 }
 
+static bool window_is_resident(struct wal_segment *segment, uint32_t window)
+{
+	uint64_t populated =
+		atomic_load_explicit(&segment->populated[window / 64], memory_order_relaxed);
+	unsigned char resident[WINDOW_BYTES / 4096];
+	size_t pages = WINDOW_BYTES / (size_t)sysconf(_SC_PAGESIZE);
+
+	if ((populated & UINT64_C(1) << (window % 64)) != 0) {
+		return true;
+	}
+	if (mincore(segment->bytes + (size_t)window * WINDOW_BYTES, WINDOW_BYTES, resident) != 0) {
+		return false;
+	}
+	for (size_t i = 0; i < pages; i++) {
+		if ((resident[i] & 1) == 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool wal_segment_is_resident(struct wal_segment *segment, uint32_t offset, uint32_t length)
+{
+	uint32_t first = offset / WINDOW_BYTES;
+	uint32_t last = (offset + length - 1) / WINDOW_BYTES;
+
+	assert(length > 0 && offset + length <= segment->length);
+	for (uint32_t window = first; window <= last; window++) {
+		if (!window_is_resident(segment, window)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 bool wal_segment_populate(
 	struct wal_segment *segment, uint32_t offset, uint32_t length, struct error *err)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "downstream/hba.h"
 #include "downstream/user_list.h"
 #include "problems.h"
+#include "spool/wal_segment.h"
 
 void relay_fixture_pause(void)
 {
@@ -224,6 +226,25 @@ lsn_t relay_fixture_append(struct relay_fixture *fixture, size_t bytes)
 	}
 	fixture->appended = fixture->maker->at;
 	return fixture->appended;
+}
+
+bool relay_fixture_drop_from_memory(struct relay_fixture *fixture, lsn_t lsn)
+{
+	char name[WAL_SEGMENT_NAME_SIZE];
+	char path[256];
+	unsigned char resident[FIXTURE_SEGMENT / 4096];
+	wal_segment_name(1, wal_segment_number(lsn, FIXTURE_SEGMENT), FIXTURE_SEGMENT, name);
+	snprintf(path, sizeof(path), "%s/wal/%s", fixture->directory, name);
+	int fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	void *bytes = mmap(NULL, FIXTURE_SEGMENT, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(bytes != MAP_FAILED);
+	assert_int_equal(mincore(bytes, FIXTURE_SEGMENT, resident), 0);
+	munmap(bytes, FIXTURE_SEGMENT);
+	close(fd);
+	return (resident[0] & 1) == 0;
 }
 
 void relay_fixture_promote(struct relay_fixture *fixture, tli_t tli, lsn_t fork)

@@ -60,6 +60,9 @@ void relay_fixture_wait_stopped(struct relay_fixture *fixture);
 
 /* More WAL, appended in one piece; answers its end. */
 lsn_t relay_fixture_append(struct relay_fixture *fixture, size_t bytes);
+/* The segment that holds lsn is written back and dropped, so that only the disk has it. All of it is
+ * flushed. false: here it stays in memory. */
+bool relay_fixture_drop_from_memory(struct relay_fixture *fixture, lsn_t lsn);
 /* The live timeline becomes tli, forked at the end of what is there (or of `at`). */
 void relay_fixture_promote(struct relay_fixture *fixture, tli_t tli, lsn_t fork);
 void relay_fixture_set_recovery(struct relay_fixture *fixture, const char *in_recovery);

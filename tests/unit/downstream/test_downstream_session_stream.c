@@ -381,6 +381,38 @@ static void test_downstream_session_stream__a_silent_standby_is_asked_then_dropp
 	relay_fixture_free(fixture);
 }
 
+/* Some leave while the disk is being read for them. */
+static void test_downstream_session_stream__what_only_the_disk_has_is_sent_to_those_who_stay(
+	void **state)
+{
+	(void)state;
+	const struct relay_fixture_options options = {.sender_threads = 2};
+	struct relay_fixture *fixture = relay_fixture_new(&options);
+	struct raw_client clients[8];
+	lsn_t end = relay_fixture_append(fixture, 8 * FIXTURE_SEGMENT);
+	WAIT_UNTIL(wal_store_flushed(fixture->store).lsn == end);
+	for (lsn_t at = FIXTURE_START; at < end; at += FIXTURE_SEGMENT) {
+		relay_fixture_drop_from_memory(fixture, at);
+	}
+	for (int i = 0; i < 8; i++) {
+		relay_fixture_log_in(fixture, &clients[i]);
+	}
+	for (int i = 0; i < 8; i++) {
+		start(&clients[i], LSN_FORMAT,
+			LSN_ARGS(FIXTURE_START + (lsn_t)(i / 2) * FIXTURE_SEGMENT));
+		if (i % 2 == 1) {
+			raw_client_close(&clients[i]);
+		}
+	}
+	for (int i = 0; i < 8; i += 2) {
+		assert_string_equal(raw_client_next(&clients[i]), "W");
+		check_stream(fixture, &clients[i], FIXTURE_START + (lsn_t)(i / 2) * FIXTURE_SEGMENT,
+			end);
+		raw_client_close(&clients[i]);
+	}
+	relay_fixture_free(fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +434,8 @@ int main(void)
 		cmocka_unit_test(test_downstream_session_stream__a_requested_reply_comes_at_once),
 		cmocka_unit_test(
 			test_downstream_session_stream__a_silent_standby_is_asked_then_dropped),
+		cmocka_unit_test(
+			test_downstream_session_stream__what_only_the_disk_has_is_sent_to_those_who_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

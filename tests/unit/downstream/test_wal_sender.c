@@ -27,12 +27,22 @@ struct rig {
 	struct relay_fixture *fixture;
 	struct loop *loop;
 	struct turns *turns;
+	struct wal_prefetch *prefetch;
 	struct connection *connection;
 	struct deadlines deadlines;
 	struct standby_progress progress;
 	struct wal_sender *sender;
+	int turns_had;
 	int peer_fd;
 };
+
+/* The loop runs until the sender's turn has come. */
+static void on_turn(void *context)
+{
+	struct rig *rig = context;
+	rig->turns_had++;
+	loop_stop(rig->loop);
+}
 
 static void on_input(void *context, struct evbuffer *input)
 {
@@ -79,6 +89,8 @@ static void rig_open(struct rig *rig)
 	assert_non_null(rig->loop);
 	rig->turns = turns_new(rig->loop, rig->fixture->store, WAL_STORE_RECEIVED, &err);
 	assert_non_null(rig->turns);
+	rig->prefetch = wal_prefetch_new(&err);
+	assert_non_null(rig->prefetch);
 	assert_true(deadlines_init(&rig->deadlines, rig->loop, 1, on_deadline, NULL, &err));
 	open_connection(rig);
 	standby_progress_init(&rig->progress);
@@ -91,10 +103,12 @@ static void rig_start(struct rig *rig, lsn_t from, int64_t timeout_us)
 		.loop = rig->loop,
 		.connection = rig->connection,
 		.turns = rig->turns,
-		.on_turn = on_writable,
+		.on_turn = on_turn,
+		.context = rig,
 		.deadlines = &rig->deadlines,
 		.timeout_us = timeout_us,
 		.store = rig->fixture->store,
+		.prefetch = rig->prefetch,
 		.slots = rig->fixture->slots,
 		.slot = "",
 		.tli = 1,
@@ -112,6 +126,7 @@ static void rig_close(struct rig *rig)
 	connection_free(&rig->connection);
 	deadlines_release(&rig->deadlines);
 	turns_free(&rig->turns);
+	wal_prefetch_free(&rig->prefetch);
 	loop_free(&rig->loop);
 	close(rig->peer_fd);
 	relay_fixture_free(rig->fixture);
@@ -217,6 +232,47 @@ static void test_wal_sender__a_short_stretch_the_disk_cannot_give_ends_one_conne
 	rig_close(&rig);
 }
 
+static void open_cold(struct rig *rig)
+{
+	rig_open(rig);
+	lsn_t end = relay_fixture_append(rig->fixture, 5 * FIXTURE_SEGMENT);
+	WAIT_UNTIL(wal_store_flushed(rig->fixture->store).lsn == end);
+	if (!relay_fixture_drop_from_memory(rig->fixture, FIXTURE_START)) {
+		rig_close(rig);
+		skip();
+	}
+	rig_start(rig, FIXTURE_START, 60 * SECOND);
+	loop_run(rig->loop);
+	assert_int_equal(rig->turns_had, 1);
+}
+
+static void test_wal_sender__does_not_wait_for_the_disk_itself(void **state)
+{
+	(void)state;
+	struct rig rig;
+	open_cold(&rig);
+	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_sender_sent_lsn(rig.sender), FIXTURE_START);
+	/* Nothing but the disk brings the next turn. */
+	wal_sender_on_writable(rig.sender);
+	assert_int_equal(report(&rig, FIXTURE_START), WAL_SENDER_GOES_ON);
+	loop_run(rig.loop);
+	assert_int_equal(rig.turns_had, 2);
+	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_sender_sent_lsn(rig.sender), FIXTURE_START + WAL_SENDER_HIGH_WATER);
+	rig_close(&rig);
+}
+
+static void test_wal_sender__may_go_while_the_disk_is_read(void **state)
+{
+	(void)state;
+	struct rig rig;
+	open_cold(&rig);
+	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_sender_sent_lsn(rig.sender), FIXTURE_START);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +283,8 @@ int main(void)
 		cmocka_unit_test(test_wal_sender__an_idle_stream_has_its_keepalive),
 		cmocka_unit_test(
 			test_wal_sender__a_short_stretch_the_disk_cannot_give_ends_one_connection),
+		cmocka_unit_test(test_wal_sender__does_not_wait_for_the_disk_itself),
+		cmocka_unit_test(test_wal_sender__may_go_while_the_disk_is_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
