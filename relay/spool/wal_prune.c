@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SLOTS_FIRST_GUESS 16
+
 struct holders {
 	struct retention_holder *items;
 	size_t count;
@@ -34,17 +36,25 @@ static void add_cursor(void *context, lsn_t lsn)
 	add_holder(context, RETENTION_CURSOR, "reader", lsn);
 }
 
+/* All of them at one moment: one that is made meanwhile must not push out another. */
+static void list_slots(struct slots *slots, struct holders *holders)
+{
+	size_t capacity = SLOTS_FIRST_GUESS;
+
+	holders->slots = memory_new(capacity * sizeof(*holders->slots));
+	while ((holders->slot_count = slots_list(slots, holders->slots, capacity)) > capacity) {
+		capacity = holders->slot_count;
+		free(holders->slots);
+		holders->slots = memory_new(capacity * sizeof(*holders->slots));
+	}
+}
+
 static struct holders find_holders(struct wal_store *store)
 {
 	struct holders holders = {0};
 
 	if (store->slots != NULL) {
-		size_t capacity = slots_list(store->slots, NULL, 0);
-		size_t found;
-
-		holders.slots = memory_new((capacity + 1) * sizeof(*holders.slots));
-		found = slots_list(store->slots, holders.slots, capacity);
-		holders.slot_count = found < capacity ? found : capacity;
+		list_slots(store->slots, &holders);
 	}
 	for (size_t i = 0; i < holders.slot_count; i++) {
 		const struct slot_stats *slot = &holders.slots[i];

@@ -159,6 +159,31 @@ static void test_wal_prune__keeps_what_slots_and_cursors_need(void **state)
 	pruned_close(&test);
 }
 
+/* The last of them by name is the one that holds. */
+static void test_wal_prune__knows_every_slot_however_many(void **state)
+{
+	struct pruned test;
+
+	(void)state;
+	pruned_open(&test, 6 * SEGMENT);
+	test.fixture.options.retain_bytes = 0;
+	fixture_start(&test.fixture);
+	fixture_begin(&test.fixture, test.maker);
+	for (int i = 0; i < 100; i++) {
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "s%02d", i);
+		create_slot(&test.fixture, name, START + (i == 99 ? 2 : 3) * SEGMENT);
+	}
+	feed(&test, START, test.maker->at);
+	wanted_oldest = START + 2 * SEGMENT;
+	fixture_wait(&test.fixture, is_oldest);
+	assert_int_equal(stats_of(&test.fixture).oldest_lsn, wanted_oldest);
+	assert_string_equal(stats_of(&test.fixture).horizon_reason, "slot \"s99\"");
+	slots_drop_temporary(test.fixture.slots, 1);
+	pruned_close(&test);
+}
+
 static void test_wal_prune__keeps_what_a_restart_needs(void **state)
 {
 	struct pruned test;
@@ -375,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wal_prune__keeps_what_retain_size_says),
 		cmocka_unit_test(test_wal_prune__keeps_what_slots_and_cursors_need),
+		cmocka_unit_test(test_wal_prune__knows_every_slot_however_many),
 		cmocka_unit_test(test_wal_prune__keeps_what_a_restart_needs),
 		cmocka_unit_test(test_wal_prune__keeps_what_is_young),
 		cmocka_unit_test(test_wal_prune__never_exceeds_max_size),
