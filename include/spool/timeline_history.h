@@ -32,6 +32,8 @@ struct timeline_history {
 bool timeline_history_parse(struct timeline_history *history_out, tli_t tli, const char *text,
 	size_t length, struct error *err) MUST_CHECK;
 void timeline_history_release(struct timeline_history *history);
+/* Leaves the history of tli, which must be in this line of descent: what came after it goes. */
+void timeline_history_cut(struct timeline_history *history, tli_t tli);
 bool timeline_history_copy(struct timeline_history *copy_out, const struct timeline_history *from);
 
 tli_t timeline_history_current(const struct timeline_history *history);

@@ -144,6 +144,15 @@ void timeline_history_release(struct timeline_history *history)
 	*history = (struct timeline_history){0};
 }
 
+void timeline_history_cut(struct timeline_history *history, tli_t tli)
+{
+	while (timeline_history_current(history) != tli) {
+		history->count--;
+		assert(history->count > 0);
+	}
+	history->entries[history->count - 1].end = LSN_INVALID;
+}
+
 bool timeline_history_copy(struct timeline_history *copy_out, const struct timeline_history *from)
 {
 	struct timeline_history copy = {0};

@@ -10,6 +10,7 @@
 #include "spool/wal_store_internal.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -144,24 +145,77 @@ bool wal_store_read_history_file(
 	return ok;
 }
 
-bool wal_line_read_history(
+/* False: err says why; a file that is missing is no history of tli alone. */
+static bool read_history_file(
 	struct wal_store *store, tli_t tli, struct timeline_history *history_out, struct error *err)
 {
-	struct error missing = {0};
-	char *text = NULL;
-	size_t length = 0;
+	char *text;
+	size_t length;
 	bool ok;
 
-	if (!wal_store_read_history_file(store, tli, &text, &length, &missing) &&
-		missing.kind != ERROR_NOT_FOUND) {
-		if (err != NULL) {
-			*err = missing;
-		}
+	if (!wal_store_read_history_file(store, tli, &text, &length, err)) {
 		return false;
 	}
 	ok = timeline_history_parse(history_out, tli, text, length, err);
 	free(text);
 	return ok;
+}
+
+/* Out of the newest history that has tli in it: a server need not have the file of a timeline that
+ * it never was on. *history_out stays as it is when there is none. */
+static bool read_descendant(
+	struct wal_store *store, tli_t tli, struct timeline_history *history_out, struct error *err)
+{
+	const char *path = durable_directory_path(store->directory);
+	DIR *directory = opendir(path);
+	struct timeline_history history;
+	struct error unreadable;
+	struct dirent *entry;
+	tli_t newest = tli, held;
+
+	if (directory == NULL) {
+		return error_set_errno(err, "could not open directory \"%s\"", path);
+	}
+	while ((entry = readdir(directory)) != NULL) {
+		if (!timeline_history_file_name_parse(entry->d_name, &held) || held <= newest ||
+			!read_history_file(store, held, &history, &unreadable)) {
+			continue;
+		}
+		if (timeline_history_find(&history, tli) != NULL) {
+			timeline_history_release(history_out);
+			*history_out = history;
+			newest = held;
+		} else {
+			timeline_history_release(&history);
+		}
+	}
+	closedir(directory);
+	return true;
+}
+
+bool wal_line_read_history(
+	struct wal_store *store, tli_t tli, struct timeline_history *history_out, struct error *err)
+{
+	struct timeline_history history = {0};
+	struct error why = {0};
+
+	if (!read_history_file(store, tli, &history, &why)) {
+		bool ok = why.kind == ERROR_NOT_FOUND &&
+			  (tli == 1 || read_descendant(store, tli, &history, &why));
+
+		if (!ok) {
+			if (err != NULL) {
+				*err = why;
+			}
+			return false;
+		}
+	}
+	if (history.count == 0) {
+		return timeline_history_parse(history_out, tli, NULL, 0, err);
+	}
+	timeline_history_cut(&history, tli);
+	*history_out = history;
+	return true;
 }
 
 static bool compare_history(struct wal_store *store, tli_t tli, const void *text, size_t length,

@@ -194,6 +194,27 @@ static void test_timeline_history__knows_its_descendants(void **state)
 	}
 }
 
+static void test_timeline_history__has_those_of_its_ancestors_in_it(void **state)
+{
+	static const struct {
+		tli_t tli;
+		const char *expected;
+	} cases[] = {
+		{3, "1 0/0-0/1508180, 2 0/1508180-0/3000060, 3 0/3000060-0/0"},
+		{2, "1 0/0-0/1508180, 2 0/1508180-0/0"},
+		{1, "1 0/0-0/0"},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct timeline_history history = parsed(3, THREE);
+		char text[256];
+		timeline_history_cut(&history, cases[i].tli);
+		describe(&history, text, sizeof(text));
+		assert_string_equal(text, cases[i].expected);
+		timeline_history_release(&history);
+	}
+}
+
 static void test_timeline_history__names_files(void **state)
 {
 	static const char *const refused[] = {"", "00000001", "00000001.history.partial",
@@ -225,6 +246,7 @@ int main(void)
 		cmocka_unit_test(test_timeline_history__finds_what_follows),
 		cmocka_unit_test(test_timeline_history__copies),
 		cmocka_unit_test(test_timeline_history__knows_its_descendants),
+		cmocka_unit_test(test_timeline_history__has_those_of_its_ancestors_in_it),
 		cmocka_unit_test(test_timeline_history__names_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,48 @@ static void test_wal_line__compares_what_comes_before_the_fork(void **state)
 	switched_close(&test);
 }
 
+/* A server made from a backup of timeline 3 has no history file of timeline 2. */
+static void test_wal_line__finds_a_timeline_in_the_history_of_a_later_one(void **state)
+{
+	struct switched test;
+	struct timeline_history history;
+	char first[256], both[512];
+	struct wal_maker *third;
+	lsn_t fork;
+
+	(void)state;
+	test.old = wal_maker_new(1, START, SEGMENT, 3);
+	wal_maker_fill(test.old, START + 2 * SEGMENT + 600000);
+	test.fork = wal_maker_last_end(test.old, START + 2 * SEGMENT + 400000);
+	test.forked = wal_maker_fork(test.old, 2, test.fork);
+	wal_maker_fill(test.forked, START + 3 * SEGMENT + 100000);
+	fork = wal_maker_last_end(test.forked, START + 3 * SEGMENT + 50000);
+	third = wal_maker_fork(test.forked, 3, fork);
+	wal_maker_fill(third, START + 4 * SEGMENT);
+	fixture_open(&test.fixture);
+	fixture_begin(&test.fixture, test.old);
+	fixture_append(&test.fixture, test.old, START, test.old->at, 131072);
+	fixture_history(first, test.old, test.fork);
+	(void)snprintf(both, sizeof(both), "%s%u\t" LSN_FORMAT "\tx\n", first, 2, LSN_ARGS(fork));
+	put_history(&test.fixture, 3, both);
+	switch_to(&test.fixture, 2);
+	fixture_append(&test.fixture, test.forked, test.forked->start, test.forked->at, 100000);
+	fixture_wait_flushed(&test.fixture, 2, test.forked->at);
+	fixture_reopen(&test.fixture);
+	check_position(wal_store_received(test.fixture.store), 2, test.forked->at);
+	assert_true(wal_store_history(test.fixture.store, &history));
+	assert_int_equal(history.count, 2);
+	assert_int_equal(history.entries[1].begin, test.fork);
+	timeline_history_release(&history);
+	switch_to(&test.fixture, 3);
+	fixture_append(&test.fixture, third, third->start, third->at, 100000);
+	fixture_wait_flushed(&test.fixture, 3, third->at);
+	fixture_check_bytes(&test.fixture, test.forked, 2, test.forked->start, fork);
+	assert_false(fixture_has_file(&test.fixture, "00000002.history"));
+	wal_maker_free(third);
+	switched_close(&test);
+}
+
 static bool is_mapped(const char *name)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -474,6 +516,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wal_line__begins_a_timeline_at_its_segment),
 		cmocka_unit_test(test_wal_line__compares_what_comes_before_the_fork),
+		cmocka_unit_test(test_wal_line__finds_a_timeline_in_the_history_of_a_later_one),
 		cmocka_unit_test(test_wal_line__maps_no_segment_it_has_left),
 		cmocka_unit_test(test_wal_line__recovers_a_timeline_that_holds_nothing_yet),
 		cmocka_unit_test(test_wal_line__ends_the_old_timeline_at_the_fork),

@@ -257,6 +257,55 @@ static void test_upstream_trouble__a_stop_within_a_record_does_not_wait_for_its_
 	rig_close(&rig);
 }
 
+/* --- a history file that the server never had ---------------------------------------------------
+ */
+
+static lsn_t first_fork;
+
+static void play_a_copy_of_timeline_3(struct fake_server *server)
+{
+	char fork[LSN_TEXT_SIZE], history[128], sql[128];
+
+	lsn_format(first_fork, fork);
+	snprintf(history, sizeof(history), "1\t%s\tx\n2\t0/380000\tx\n", fork);
+	fake_accept(server);
+	fake_let_in(server, "15.18");
+	fake_answer(server, "IDENTIFY_SYSTEM", RIG_SYSTEM, "3", "0/500000", "");
+	fake_answer(server, "SHOW wal_segment_size", "1MB");
+	fake_answer(server, "SHOW data_directory_mode", "0700");
+	fake_answer(server, "SHOW max_slot_wal_keep_size", "1GB");
+	fake_answer(server, "TIMELINE_HISTORY 3", "00000003.history", history);
+	fake_refuse(server, "TIMELINE_HISTORY 2", "58P01",
+		"could not open file \"pg_wal/00000002.history\": No such file or directory");
+	fake_answer(server, "READ_REPLICATION_SLOT \"rig\"", "physical", "0/100028", "1");
+	lsn_format(lsn_segment_start(first_fork, RIG_SEGMENT), fork);
+	snprintf(sql, sizeof(sql), "START_REPLICATION SLOT \"rig\" %s TIMELINE 2", fork);
+	fake_expect_query(server, sql);
+	fake_expect_end(server);
+}
+
+static bool is_on_timeline_2(struct wal_fixture *spool)
+{
+	return wal_store_received(spool->store).tli == 2;
+}
+
+static void test_upstream_trouble__a_timeline_without_a_file_is_followed(void **state)
+{
+	struct upstream_rig rig;
+
+	(void)state;
+	rig_open(&rig, play_a_copy_of_timeline_3);
+	rig.server.client_may_leave = true;
+	first_fork = wal_maker_last_end(rig.maker, 2 * RIG_SEGMENT + 100000);
+	fixture_begin(&rig.spool, rig.maker);
+	fixture_append(&rig.spool, rig.maker, RIG_SEGMENT, rig.maker->at, 131072);
+	rig_follow(&rig, (struct upstream_options){0});
+	fixture_wait(&rig.spool, is_on_timeline_2);
+	assert_int_equal(wal_store_received(rig.spool.store).lsn, 2 * RIG_SEGMENT);
+	assert_false(fixture_has_file(&rig.spool, "00000002.history"));
+	rig_close(&rig);
+}
+
 #define TEST(name) cmocka_unit_test(test_upstream_trouble__##name)
 
 int main(void)
@@ -268,6 +317,7 @@ int main(void)
 		TEST(what_does_not_continue_ours_is_not_acknowledged),
 		TEST(a_server_that_ends_within_a_record_may_stop),
 		TEST(a_stop_within_a_record_does_not_wait_for_its_end),
+		TEST(a_timeline_without_a_file_is_followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
