@@ -82,11 +82,15 @@ void reply_rules_sent(struct reply_rules *rules, const struct reply_positions *p
 struct feedback_rules {
 	int64_t interval_us; /* 0: none is ever sent */
 	int64_t sent_us;     /* or when the connection began */
+	int64_t looked_us;   /* when what is to be held was last asked for; 0: not yet */
 	bool has_sent;
 	bool holds; /* what was sent last was not zeros */
 };
 
 void feedback_rules_begin(struct feedback_rules *rules, int64_t interval_us, int64_t now_us);
+/* Asking every standby what it holds is not for every status: until the first message is sent, and
+ * then once an interval. true: ask now. */
+bool feedback_rules_may_look(struct feedback_rules *rules, int64_t now_us);
 bool feedback_rules_is_due(
 	const struct feedback_rules *rules, uint64_t xmin, uint64_t catalog_xmin, int64_t now_us);
 void feedback_rules_sent(struct feedback_rules *rules, bool holds, int64_t now_us);

@@ -139,6 +139,16 @@ void feedback_rules_begin(struct feedback_rules *rules, int64_t interval_us, int
 	rules->sent_us = now_us;
 }
 
+bool feedback_rules_may_look(struct feedback_rules *rules, int64_t now_us)
+{
+	if (rules->interval_us == 0 ||
+		(rules->has_sent && now_us - rules->looked_us < rules->interval_us)) {
+		return false;
+	}
+	rules->looked_us = now_us;
+	return true;
+}
+
 bool feedback_rules_is_due(
 	const struct feedback_rules *rules, uint64_t xmin, uint64_t catalog_xmin, int64_t now_us)
 {

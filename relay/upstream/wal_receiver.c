@@ -75,7 +75,7 @@ static bool send_feedback_if_due(struct wal_receiver *receiver, struct error *er
 	uint64_t xmin = 0;
 	uint64_t catalog_xmin = 0;
 
-	if (options->oldest_xmin == NULL) {
+	if (options->oldest_xmin == NULL || !feedback_rules_may_look(&receiver->feedback, now_us)) {
 		return true;
 	}
 	options->oldest_xmin(options->source_context, &xmin, &catalog_xmin);

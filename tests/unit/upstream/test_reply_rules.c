@@ -350,12 +350,32 @@ static void test_feedback_rules__frees_what_an_earlier_connection_held(void **st
 	assert_true(feedback_rules_is_due(&rules, 0, 0, T0 + 10 * SECOND));
 }
 
+static void test_feedback_rules__looks_once_an_interval(void **state)
+{
+	struct feedback_rules rules;
+
+	(void)state;
+	feedback_rules_begin(&rules, 10 * SECOND, T0);
+	/* A standby may come with the first status or the one after it. */
+	assert_true(feedback_rules_may_look(&rules, T0));
+	assert_true(feedback_rules_may_look(&rules, T0 + 1));
+	feedback_rules_sent(&rules, true, T0 + 1);
+	assert_false(feedback_rules_may_look(&rules, T0 + 10 * SECOND));
+	assert_true(feedback_rules_may_look(&rules, T0 + 10 * SECOND + 1));
+	feedback_rules_sent(&rules, false, T0 + 10 * SECOND + 1);
+	/* Nothing to hold, nothing sent: the next look is an interval away all the same. */
+	assert_true(feedback_rules_may_look(&rules, T0 + 25 * SECOND));
+	assert_false(feedback_rules_may_look(&rules, T0 + 35 * SECOND - 1));
+	assert_true(feedback_rules_may_look(&rules, T0 + 35 * SECOND));
+}
+
 static void test_feedback_rules__no_interval_no_feedback(void **state)
 {
 	struct feedback_rules rules;
 
 	(void)state;
 	feedback_rules_begin(&rules, 0, T0);
+	assert_false(feedback_rules_may_look(&rules, T0 + 90 * SECOND));
 	assert_false(feedback_rules_is_due(&rules, 700, 700, T0 + 90 * SECOND));
 }
 
@@ -384,6 +404,7 @@ int main(void)
 		TEST(feedback_rules__holds_at_once_and_at_every_interval),
 		TEST(feedback_rules__lets_go_once),
 		TEST(feedback_rules__frees_what_an_earlier_connection_held),
+		TEST(feedback_rules__looks_once_an_interval),
 		TEST(feedback_rules__no_interval_no_feedback),
 	};
 
