@@ -16,8 +16,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/wall_clock.h"
 #include "downstream/downstream_session_state.h"
-#include "downstream/wall_clock.h"
 
 #define MAY(state) (1u << (state))
 

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "downstream/downstream_session_state.h"
-#include "downstream/wall_clock.h"
 #include "net/proxy_protocol.h"
 #include "spool/cluster.h"
 

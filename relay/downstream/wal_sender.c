@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/wall_clock.h"
 #include "downstream/lag_tracker.h"
 #include "downstream/liveness.h"
-#include "downstream/wall_clock.h"
 #include "protocol/pg_message.h"
 #include "protocol/wire.h"
 
@@ -121,7 +121,7 @@ static void send_keepalive(struct wal_sender *sender, bool reply_requested)
 	const struct keepalive keepalive = {
 		.server_end_lsn =
 			lsn_min(wal_cursor_lsn(sender->cursor), wal_cursor_end(sender->cursor)),
-		.sent_at = wall_clock_pg_us(),
+		.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US,
 		.reply_requested = reply_requested,
 	};
 	frame[0] = 'd';
@@ -263,7 +263,7 @@ static bool waits_for_disk(struct wal_sender *sender)
 static enum wal_read fill(struct wal_sender *sender, struct error *err)
 {
 	struct standby_progress *progress = sender->options.progress;
-	int64_t pg_now_us = wall_clock_pg_us();
+	int64_t pg_now_us = wall_clock_unix_us() - PG_EPOCH_UNIX_US;
 	lsn_t start_lsn = wal_cursor_lsn(sender->cursor);
 	lsn_t end_lsn = wal_cursor_end(sender->cursor);
 	enum wal_read read = WAL_READ_DATA;

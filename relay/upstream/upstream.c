@@ -8,12 +8,12 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/wall_clock.h"
 #include "upstream/backoff.h"
 #include "upstream/error_repeat.h"
 #include "upstream/slot_memory.h"
 #include "upstream/upstream_attempt.h"
 #include "upstream/upstream_failure.h"
-#include "upstream/wall_clock.h"
 
 #include <assert.h>
 #include <pthread.h>

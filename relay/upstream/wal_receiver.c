@@ -7,9 +7,9 @@
 #include "upstream/wal_receiver.h"
 
 #include "base/log.h"
+#include "base/wall_clock.h"
 #include "protocol/repl_command.h"
 #include "upstream/server_error.h"
-#include "upstream/wall_clock.h"
 
 #include <assert.h>
 #include <inttypes.h>
