@@ -1,10 +1,13 @@
 """Stopping, in either direction, takes seconds and loses nothing."""
+import threading
 import time
 
+import psycopg
 import pytest
 
 from support.load import assert_same_rows
 from support.wait import wait_until
+from support.wal import parse_lsn
 
 SECONDS = 10
 
@@ -45,6 +48,33 @@ def test_a_primary_stops_although_a_standby_behind_the_relay_stands_still(site):
     assert timed(primary.stop) < SECONDS
     load.stop()
     standby.thaw()
+
+
+def write_one_record(primary, megabytes):
+    """Until it is there, or the primary is not."""
+    try:
+        with primary.connect() as connection:
+            connection.execute("SELECT pg_logical_emit_message(true, 'x', repeat('y', %s))",
+                               (megabytes << 20,))
+    except psycopg.OperationalError:
+        pass
+
+
+def test_a_standby_that_the_relay_follows_stops_within_a_record(site):
+    primary = site.primary()
+    middle = site.standby(primary, primary, "middle")
+    relay = site.relay(middle)
+    writer = threading.Thread(target=write_one_record, args=(primary, 500))
+    writer.start()
+    wait_until(lambda: relay.received_lsn() - relay.flushed_lsn() > 20 << 20)
+    primary.kill9()
+    writer.join()
+    # The rest of the record never comes: the relay has more than it can ever confirm.
+    wait_until(lambda: middle.value("SELECT count(*) FROM pg_stat_wal_receiver") == 0)
+    end = parse_lsn(middle.value("SELECT pg_last_wal_receive_lsn()::text"))
+    relay.wait_received(end)
+    assert relay.flushed_lsn() < end
+    assert timed(middle.stop) < SECONDS
 
 
 def test_the_relay_stops_with_standbys_attached(site):

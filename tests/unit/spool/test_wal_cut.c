@@ -198,6 +198,26 @@ static void test_wal_cut__may_come_again(void **state)
 	spoilt_close(&test);
 }
 
+/* What lies before a fork stays for good. */
+static void test_wal_cut__no_timeline_forks_from_what_is_not_valid(void **state)
+{
+	struct spoilt test;
+	struct error err = {0};
+	char history[256];
+	size_t length;
+
+	(void)state;
+	spoilt_open(&test, SEGMENT / 2);
+	length = fixture_history(history, test.maker, START + 2 * SEGMENT);
+	assert_true(wal_store_put_history(test.fixture.store, 2, history, length, &err));
+	append_spoilt(&test, START + 2 * SEGMENT + 1000);
+	assert_false(wal_store_switch_timeline(test.fixture.store, 2, &err));
+	assert_int_equal(err.kind, ERROR_DIVERGED);
+	assert_int_equal(wal_store_received(test.fixture.store).tli, 1);
+	assert_int_equal(wal_store_received(test.fixture.store).lsn, test.good);
+	spoilt_close(&test);
+}
+
 static void read_to(struct wal_cursor *cursor, lsn_t lsn)
 {
 	struct error err = {0};
@@ -249,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_wal_cut__an_append_says_so_too),
 		cmocka_unit_test(test_wal_cut__where_nothing_was_proved_nothing_is_left),
 		cmocka_unit_test(test_wal_cut__may_come_again),
+		cmocka_unit_test(test_wal_cut__no_timeline_forks_from_what_is_not_valid),
 		cmocka_unit_test(test_wal_cut__readers_stop_at_what_is_proved),
 	};
 
