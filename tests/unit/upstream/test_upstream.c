@@ -407,6 +407,7 @@ static void test_upstream__waits_for_room_and_goes_on_by_itself(void **state)
 	wal_store_set_limits(rig.spool.store, &rig.spool.options);
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
 	assert_string_equal(rig_stats(&rig).last_error, "");
+	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
 	rig_close(&rig);
 }
 

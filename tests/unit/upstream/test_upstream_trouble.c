@@ -32,7 +32,9 @@ static void play_spoilt_then_good(struct fake_server *server)
 
 	play_to_stream(server);
 	spoil(rig);
-	play_send_all(server);
+	/* One message: it is judged when all of it was sent. */
+	fake_send_wal(server, RIG_SEGMENT, wal_maker_bytes(rig->maker, RIG_SEGMENT),
+		rig->maker->ends[SPOILT_RECORD] - RIG_SEGMENT);
 	fake_expect_end(server);
 	fake_close(server);
 	spoil(rig);
@@ -50,7 +52,6 @@ static void test_upstream_trouble__wal_that_is_not_valid_stops_it_until_it_is(vo
 
 	(void)state;
 	rig_open(&rig, play_spoilt_then_good);
-	rig.server.client_may_leave = true;
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_state(&rig, UPSTREAM_STOPPED);
 	assert_non_null(strstr(rig_stats(&rig).last_error, "received WAL is not valid at 0/1"));
@@ -246,6 +247,7 @@ static void test_upstream_trouble__a_stop_within_a_record_does_not_wait_for_its_
 
 	(void)state;
 	rig_open(&rig, play_half_a_record);
+	rig.server.client_may_leave = true;
 	rig_follow(&rig, (struct upstream_options){0});
 	fixture_wait_flushed(&rig.spool, 1, wal_maker_last_end(rig.maker, rig.maker->at - 8));
 	clock_gettime(CLOCK_MONOTONIC, &began);
@@ -281,12 +283,9 @@ static void play_a_copy_of_timeline_3(struct fake_server *server)
 	lsn_format(lsn_segment_start(first_fork, RIG_SEGMENT), fork);
 	snprintf(sql, sizeof(sql), "START_REPLICATION SLOT \"rig\" %s TIMELINE 2", fork);
 	fake_expect_query(server, sql);
+	fake_send_copy_both(server);
+	fake_send_keepalive(server, 0x380000, false);
 	fake_expect_end(server);
-}
-
-static bool is_on_timeline_2(struct wal_fixture *spool)
-{
-	return wal_store_received(spool->store).tli == 2;
 }
 
 static void test_upstream_trouble__a_timeline_without_a_file_is_followed(void **state)
@@ -295,12 +294,12 @@ static void test_upstream_trouble__a_timeline_without_a_file_is_followed(void **
 
 	(void)state;
 	rig_open(&rig, play_a_copy_of_timeline_3);
-	rig.server.client_may_leave = true;
 	first_fork = wal_maker_last_end(rig.maker, 2 * RIG_SEGMENT + 100000);
 	fixture_begin(&rig.spool, rig.maker);
 	fixture_append(&rig.spool, rig.maker, RIG_SEGMENT, rig.maker->at, 131072);
 	rig_follow(&rig, (struct upstream_options){0});
-	fixture_wait(&rig.spool, is_on_timeline_2);
+	rig_wait_state(&rig, UPSTREAM_STREAMING);
+	assert_int_equal(wal_store_received(rig.spool.store).tli, 2);
 	assert_int_equal(wal_store_received(rig.spool.store).lsn, 2 * RIG_SEGMENT);
 	assert_false(fixture_has_file(&rig.spool, "00000002.history"));
 	rig_close(&rig);
