@@ -70,6 +70,7 @@ def test_a_start_past_the_end_waits(site):
     """A standby may be ahead of a relay that crashed: it is accepted and told where we are."""
     primary = site.primary()
     relay = site.relay(primary)
+    relay.wait_flushed(primary.flush_lsn())
     ahead = relay.received_lsn() + (1 << 20)
     stream = Stream(relay.conninfo())
     stream.command("IDENTIFY_SYSTEM")
