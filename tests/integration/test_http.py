@@ -50,6 +50,7 @@ def test_status_is_json_with_the_state_of_things(site, pair):
     primary, relay = pair
     standby = site.standby(primary, relay, "standby")
     standby.catch_up(primary)
+    relay.wait_received(primary.flush_lsn())
     wait_until(lambda: relay.status()["standbys"][0]["state"] == "streaming")
     status = relay.status()
     assert status["name"] == "relay"

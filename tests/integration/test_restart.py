@@ -1,8 +1,7 @@
-"""A restart costs a standby no more than its own retry; an upgrade in place, less than a second."""
+"""A restart costs a standby no more than its own retry; an upgrade in place, not even that."""
 import os
 import shutil
 import signal
-import time
 
 import pytest
 
@@ -13,30 +12,19 @@ from support.wait import wait_until
 RETRY_SECONDS = 2
 
 
-class LongestGap:
-    """How long the standby's replay position stood still while the primary was written to."""
+# What a walreceiver says of a try that nobody answered, or that was turned away.
+FAILED_TRY = "could not connect to the primary server"
 
-    def __init__(self, standby):
-        self.standby = standby
-        self.position = standby.replay_lsn()
-        self.moved = time.monotonic()
-        self.seconds = 0.0
 
-    def look(self):
-        position, now = self.standby.replay_lsn(), time.monotonic()
-        if position != self.position:
-            self.seconds = max(self.seconds, now - self.moved)
-            self.position, self.moved = position, now
+def receiver(standby):
+    """The pid of the walreceiver that streams; 0: none does."""
+    rows = standby.execute("SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'")
+    return rows[0][0] if rows else 0
 
-    def watch_until(self, condition, deadline=60):
-        def step():
-            self.look()
-            return condition()
-        wait_until(step, deadline, interval=0.01)
 
-    def watch_for(self, seconds):
-        end = time.monotonic() + seconds
-        self.watch_until(lambda: time.monotonic() > end, seconds + 10)
+def wait_for_another_receiver(standby, than, deadline=60):
+    wait_until(lambda: receiver(standby) not in (0, than), deadline,
+               f"another walreceiver of {standby.name} to stream")
 
 
 def streaming(site, **options):
@@ -50,13 +38,15 @@ def streaming(site, **options):
 
 
 def test_a_cold_restart_costs_one_retry_interval(site):
+    """The first try after the relay is there again is answered and streams."""
     primary, relay, standby, load = streaming(site)
     for _ in range(3):
-        gap = LongestGap(standby)
+        before = receiver(standby)
         relay.stop()
         relay.start()
-        gap.watch_for(RETRY_SECONDS + 2)
-        assert gap.seconds < RETRY_SECONDS + 1.5
+        looked_from = standby.log_size()
+        wait_for_another_receiver(standby, before)
+        assert FAILED_TRY not in standby.log_text(looked_from)
     load.stop()
     standby.catch_up(primary)
     assert_same_rows(primary, standby)
@@ -66,31 +56,26 @@ def relay_pid(relay):
     return int((relay.data_dir / "walrelay.pid").read_text().split()[0])
 
 
-def test_an_upgrade_in_place_costs_less_than_a_second(site):
-    """SIGUSR2 starts the binary that stands at the same path now."""
+def test_an_upgrade_in_place_answers_the_first_try(site):
+    """SIGUSR2 starts the binary that stands at the same path now. Whoever knocks meanwhile waits in
+    the queue of the socket that was handed over, so that no try is in vain."""
     shutil.copy(binary(), site.directory / "walrelay")
     primary = site.primary()
     relay = site.relay(primary, start=False)
     relay.start(command=[site.directory / "walrelay", "serve", "-c", relay.config_file])
     standby = site.standby(primary, relay, "standby",
-                           wal_retrieve_retry_interval=f"'{RETRY_SECONDS * 5}s'")
+                           wal_retrieve_retry_interval=f"'{RETRY_SECONDS}s'")
     load = site.pgbench(primary, rate=200)
     standby.catch_up(primary)
     for _ in range(3):
         # A new file in its place, as a package upgrade leaves it.
         shutil.copy(binary(), site.directory / "new")
         os.rename(site.directory / "new", site.directory / "walrelay")
-        reconnects = standby.value("SELECT pid FROM pg_stat_wal_receiver")
-        gap = LongestGap(standby)
-        before = relay.log_size()
+        before, looked_from = receiver(standby), standby.log_size()
         relay.send(signal.SIGUSR2)
-        # The standby retries at once only when its last retry is an interval ago.
-        gap.watch_for(RETRY_SECONDS * 5 + 1)
-        gap.watch_until(lambda: relay.is_ready()
-                        and standby.value("SELECT status FROM pg_stat_wal_receiver") == "streaming")
-        assert standby.value("SELECT pid FROM pg_stat_wal_receiver") != reconnects, \
-            relay.log_text(before)
-        assert gap.seconds < 1.0, f"{gap.seconds:.2f} s without streaming"
+        wait_for_another_receiver(standby, before)
+        relay.wait_ready()
+        assert FAILED_TRY not in standby.log_text(looked_from), relay.log_text()
         exe = os.readlink(f"/proc/{relay_pid(relay)}/exe")
         assert exe == str(site.directory / "walrelay"), exe
     load.stop()
@@ -102,12 +87,12 @@ def test_an_upgrade_in_place_costs_less_than_a_second(site):
 def test_an_upgrade_to_a_broken_binary_or_configuration_is_refused(site):
     primary, relay, standby, load = streaming(site)
     relay.configure("relay", listen="nonsense")
-    receiver = standby.value("SELECT pid FROM pg_stat_wal_receiver")
+    streams = receiver(standby)
     before = relay.log_size()
     relay.send(signal.SIGUSR2)
     relay.wait_for_log("listen", before)
     assert relay.is_ready()
-    assert standby.value("SELECT pid FROM pg_stat_wal_receiver") == receiver
+    assert receiver(standby) == streams
     load.stop()
 
 
