@@ -1,0 +1,122 @@
+/*
+ * meter: a block of counters a loop, each on cache lines of its own.
+ */
+#include "destination/meter.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+#define TCP_HEADER_BYTES       20u
+#define IPV4_HEADER_BYTES      20u
+#define IPV6_HEADER_BYTES      40u
+#define TIMESTAMP_BYTES        12u
+#define HANDSHAKE_OPTION_BYTES 20u
+/* Of a segment's payload when the kernel did not tell. */
+#define SEGMENT_BYTES_USUAL 1448u
+
+struct block {
+	_Alignas(128) _Atomic uint64_t bytes[METER_COUNTERS];
+};
+
+struct meter {
+	unsigned loop_count;
+	struct block *blocks;
+};
+
+static uint64_t header_bytes(const struct meter_tcp *tcp)
+{
+	return (tcp->is_ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES) + TCP_HEADER_BYTES +
+	       (tcp->has_timestamps ? TIMESTAMP_BYTES : 0);
+}
+
+static uint64_t handshake_bytes(const struct meter_tcp *tcp)
+{
+	return (tcp->is_ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES) + TCP_HEADER_BYTES +
+	       HANDSHAKE_OPTION_BYTES;
+}
+
+uint64_t meter_billed_sent(const struct meter_tcp *tcp)
+{
+	if (!tcp->is_tcp) {
+		return 0;
+	}
+	unsigned segment_bytes = tcp->segment_bytes != 0 ? tcp->segment_bytes : SEGMENT_BYTES_USUAL;
+	uint64_t unsent_segments = (tcp->unsent_bytes + segment_bytes - 1) / segment_bytes;
+	return tcp->bytes_sent + tcp->unsent_bytes +
+	       (tcp->segments_sent + unsent_segments) * header_bytes(tcp) + handshake_bytes(tcp);
+}
+
+uint64_t meter_billed_received(const struct meter_tcp *tcp)
+{
+	if (!tcp->is_tcp) {
+		return 0;
+	}
+	return tcp->bytes_received + tcp->segments_received * header_bytes(tcp) +
+	       handshake_bytes(tcp);
+}
+
+struct meter *meter_new(unsigned loop_count)
+{
+	struct meter *meter = memory_new(sizeof(*meter));
+	size_t size = loop_count * sizeof(struct block);
+	meter->loop_count = loop_count;
+	meter->blocks = aligned_alloc(_Alignof(struct block), size);
+	assert(meter->blocks != NULL);
+	for (unsigned i = 0; i < loop_count; i++) {
+		for (int counter = 0; counter < METER_COUNTERS; counter++) {
+			atomic_init(&meter->blocks[i].bytes[counter], 0);
+		}
+	}
+	return meter;
+}
+
+void meter_free(struct meter **meter)
+{
+	if (*meter != NULL) {
+		free((*meter)->blocks);
+		free(*meter);
+		*meter = NULL;
+	}
+}
+
+void meter_add(struct meter *meter, unsigned loop, const struct meter_counts *delta)
+{
+	assert(loop < meter->loop_count);
+	_Atomic uint64_t *bytes = meter->blocks[loop].bytes;
+	for (int counter = 0; counter < METER_COUNTERS; counter++) {
+		uint64_t before = atomic_load_explicit(&bytes[counter], memory_order_relaxed);
+		atomic_store_explicit(
+			&bytes[counter], before + delta->bytes[counter], memory_order_relaxed);
+	}
+}
+
+void meter_read(const struct meter *meter, struct meter_counts *sum_out)
+{
+	struct meter_counts sum = {{0}};
+	for (unsigned i = 0; i < meter->loop_count; i++) {
+		for (int counter = 0; counter < METER_COUNTERS; counter++) {
+			sum.bytes[counter] += atomic_load_explicit(
+				&meter->blocks[i].bytes[counter], memory_order_relaxed);
+		}
+	}
+	*sum_out = sum;
+}
+
+void meter_difference(const struct meter_counts *after, const struct meter_counts *before,
+	struct meter_counts *delta_out)
+{
+	for (int counter = 0; counter < METER_COUNTERS; counter++) {
+		assert(after->bytes[counter] >= before->bytes[counter]);
+		delta_out->bytes[counter] = after->bytes[counter] - before->bytes[counter];
+	}
+}
+
+void meter_sum(struct meter_counts *sum, const struct meter_counts *delta)
+{
+	for (int counter = 0; counter < METER_COUNTERS; counter++) {
+		sum->bytes[counter] += delta->bytes[counter];
+	}
+}
