@@ -3,7 +3,7 @@
  *
  * A state machine: PROXY header, startup, authentication, then commands until one of them streams.
  * Whatever goes wrong ends or costs this client alone. Bounded: it holds no WAL, at most about 10
- * kB of input, and WAL_SENDER_HIGH_WATER of references waiting in its connection. Source: PROTOCOL
+ * kB of input, and WAL_STREAM_HIGH_WATER of references waiting in its connection. Source: PROTOCOL
  * facts as in src/backend/tcop/backend_startup.c, src/backend/tcop/postgres.c and
  * src/backend/replication/walsender.c of PostgreSQL 13 to 18.
  */

@@ -13,7 +13,7 @@
 #include "downstream/downstream_session.h"
 #include "downstream/replication_commands.h"
 #include "downstream/session_settings.h"
-#include "downstream/wal_sender.h"
+#include "downstream/wal_stream.h"
 #include "net/connection.h"
 #include "protocol/pg_message.h"
 
@@ -70,7 +70,7 @@ struct downstream_session {
 	char scope[160]; /* whom log lines are about */
 	char told_in_hot_standby[4];
 
-	struct wal_sender *sender;
+	struct wal_stream *stream;
 	char slot[SLOT_NAME_SIZE]; /* acquired; written under the host's stats_lock */
 	struct slot_operation
 		*operation; /* under way; the session is not freed before it is over */

@@ -79,7 +79,7 @@ static bool may_take_input(const struct downstream_session *session)
 	return !session_is_ended(session) && session->input != NULL &&
 	       evbuffer_get_length(session->input) > 0 && states[session->state].take != NULL &&
 	       (session->state != SESSION_READY ||
-		       connection_output_bytes(session->connection) <= WAL_SENDER_LOW_WATER);
+		       connection_output_bytes(session->connection) <= WAL_STREAM_LOW_WATER);
 }
 
 static void take_input(void *context)
@@ -142,8 +142,8 @@ static void on_writable(void *context)
 {
 	struct downstream_session *session = context;
 	session_note_wire(session);
-	if (session->sender != NULL) {
-		wal_sender_on_writable(session->sender);
+	if (session->stream != NULL) {
+		wal_stream_on_writable(session->stream);
 	}
 	session_resume_backup(session);
 	take_input(session);
@@ -278,7 +278,7 @@ static bool open_connection(struct downstream_session *session,
 	const struct session_arrival *arrival, struct error *err)
 {
 	static const struct connection_options options = {
-		.input_bytes_max = SESSION_INPUT_MAX, .output_low_water = WAL_SENDER_LOW_WATER};
+		.input_bytes_max = SESSION_INPUT_MAX, .output_low_water = WAL_STREAM_LOW_WATER};
 	static const struct connection_callbacks callbacks = {
 		.on_input = on_input, .on_writable = on_writable, .on_closed = on_closed};
 	const struct sockaddr *peer =

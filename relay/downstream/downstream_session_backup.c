@@ -51,7 +51,7 @@ static bool has_room(void *context)
 {
 	struct downstream_session *session = context;
 	session->is_backup_full =
-		connection_output_bytes(session->connection) >= WAL_SENDER_HIGH_WATER;
+		connection_output_bytes(session->connection) >= WAL_STREAM_HIGH_WATER;
 	if (session->is_backup_full) {
 		/* What is queued must be on its way, or nothing would tell of room. */
 		connection_flush(session->connection);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "downstream/downstream_session_state.h"
+#include "downstream/wal_sender.h"
 #include "spool/wal_store.h"
 
 static void on_turn(void *context);
@@ -17,11 +18,11 @@ static void on_turn(void *context);
 /* --- the beginning -----------------------------------------------------------------------------
  */
 
-static bool open_sender(
+static bool open_stream(
 	struct downstream_session *session, const struct repl_command *command, struct error *err)
 {
 	const struct downstream_shared *shared = session->host->shared;
-	const struct wal_sender_options options = {
+	const struct wal_stream_options options = {
 		.loop = session->host->loop,
 		.connection = session->connection,
 		.turns = session->host->turns,
@@ -39,8 +40,8 @@ static bool open_sender(
 		.flushed_only = shared->forward_flushed,
 		.progress = &session->progress,
 	};
-	session->sender = wal_sender_new(&options, err);
-	return session->sender != NULL;
+	session->stream = wal_sender_new(&options, err);
+	return session->stream != NULL;
 }
 
 /* What counts for the relay's own replay position moved: whoever tells it upstream is rung, if this
@@ -63,7 +64,7 @@ static void note_replayed(struct downstream_session *session)
 
 void session_close_stream(struct downstream_session *session)
 {
-	wal_sender_free(&session->sender);
+	wal_stream_free(&session->stream);
 	session_release_slot(session);
 	standby_progress_end_stream(&session->progress);
 	note_replayed(session);
@@ -75,7 +76,7 @@ static void finish_stream(struct downstream_session *session)
 	struct wire_writer writer;
 	lsn_t switch_lsn = LSN_INVALID;
 	tli_t next_tli = 0;
-	wal_sender_timeline_end(session->sender, &switch_lsn, &next_tli);
+	wal_stream_timeline_end(session->stream, &switch_lsn, &next_tli);
 	session_close_stream(session);
 	wire_writer_init(&writer);
 	replication_write_stream_end(
@@ -94,7 +95,7 @@ static void log_begin(const struct downstream_session *session, const struct rep
 static void log_end(const struct downstream_session *session, const char *reason)
 {
 	log_info(session->scope, "stops streaming at " LSN_FORMAT ": %s",
-		LSN_ARGS(wal_sender_sent_lsn(session->sender)), reason);
+		LSN_ARGS(wal_stream_sent_lsn(session->stream)), reason);
 }
 
 void session_start_stream(struct downstream_session *session, const struct repl_command *command)
@@ -111,17 +112,17 @@ void session_start_stream(struct downstream_session *session, const struct repl_
 		session_fail_command(session, &err);
 		return;
 	}
-	if (!open_sender(session, command, &err)) {
+	if (!open_stream(session, command, &err)) {
 		session_release_slot(session);
 		session_fail_command(session, &err);
 		return;
 	}
-	if (wal_sender_is_over(session->sender)) {
+	if (wal_stream_is_over(session->stream)) {
 		finish_stream(session);
 		return;
 	}
 	session_enter(session, SESSION_STREAMING);
-	wal_sender_start(session->sender);
+	wal_stream_start(session->stream);
 	log_begin(session, command);
 }
 
@@ -148,7 +149,7 @@ static void say_goodbye(struct downstream_session *session)
 	pg_write_command_complete(&writer, "COPY 0");
 	session_send(session, &writer);
 	session_end(session, "the relay stops; everything up to " LSN_FORMAT " is confirmed",
-		LSN_ARGS(wal_sender_sent_lsn(session->sender)));
+		LSN_ARGS(wal_stream_sent_lsn(session->stream)));
 }
 
 static void on_stream_ended(struct downstream_session *session, bool by_client)
@@ -167,16 +168,16 @@ static void on_stream_ended(struct downstream_session *session, bool by_client)
 
 /* True when the session goes on. */
 static bool do_step(
-	struct downstream_session *session, enum wal_sender_step step, const struct error *err)
+	struct downstream_session *session, enum wal_stream_step step, const struct error *err)
 {
 	note_replayed(session);
 	switch (step) {
-	case WAL_SENDER_GOES_ON: break;
-	case WAL_SENDER_TIMELINE_ENDED: on_stream_ended(session, false); break;
-	case WAL_SENDER_CLIENT_ENDED: on_stream_ended(session, true); break;
-	case WAL_SENDER_CONFIRMED: say_goodbye(session); break;
-	case WAL_SENDER_FAILED: fail_stream(session, err); break;
-	case WAL_SENDER_DROPPED: session_end(session, "%s", err->message); break;
+	case WAL_STREAM_GOES_ON: break;
+	case WAL_STREAM_TIMELINE_ENDED: on_stream_ended(session, false); break;
+	case WAL_STREAM_CLIENT_ENDED: on_stream_ended(session, true); break;
+	case WAL_STREAM_CONFIRMED: say_goodbye(session); break;
+	case WAL_STREAM_FAILED: fail_stream(session, err); break;
+	case WAL_STREAM_DROPPED: session_end(session, "%s", err->message); break;
 	}
 	if (session_is_ended(session)) {
 		return false;
@@ -189,19 +190,19 @@ static void on_turn(void *context)
 {
 	struct downstream_session *session = context;
 	struct error err = {0};
-	do_step(session, wal_sender_turn(session->sender, &err), &err);
+	do_step(session, wal_stream_turn(session->stream, &err), &err);
 }
 
 void session_on_stream_deadline(struct downstream_session *session)
 {
 	struct error err = {0};
-	do_step(session, wal_sender_on_deadline(session->sender, &err), &err);
+	do_step(session, wal_stream_on_deadline(session->stream, &err), &err);
 }
 
 void session_stop_stream(struct downstream_session *session)
 {
 	session_enter(session, SESSION_STOPPING);
-	wal_sender_stop(session->sender);
+	wal_stream_stop(session->stream);
 }
 
 /* --- what the client says ----------------------------------------------------------------------
@@ -224,7 +225,7 @@ static bool next_copy_message(struct downstream_session *session, struct pg_mess
 		refuse_message(session, type);
 		return false;
 	}
-	if (!session_next_message(session, WAL_SENDER_MESSAGE_MAX, message_out)) {
+	if (!session_next_message(session, WAL_STREAM_MESSAGE_MAX, message_out)) {
 		return false;
 	}
 	if (type == 'X') {
@@ -238,7 +239,7 @@ static void take_copy_data(struct downstream_session *session, const struct pg_m
 {
 	struct error err = {0};
 	do_step(session,
-		wal_sender_on_copy_data(session->sender, message->body, message->body_length, &err),
+		wal_stream_on_copy_data(session->stream, message->body, message->body_length, &err),
 		&err);
 }
 
@@ -249,7 +250,7 @@ bool session_take_stream(struct downstream_session *session)
 		return false;
 	}
 	if (message.type == 'c') {
-		do_step(session, wal_sender_on_copy_done(session->sender), NULL);
+		do_step(session, wal_stream_on_copy_done(session->stream), NULL);
 	} else {
 		take_copy_data(session, &message);
 	}

@@ -31,7 +31,7 @@ struct rig {
 	struct connection *connection;
 	struct deadlines deadlines;
 	struct standby_progress progress;
-	struct wal_sender *sender;
+	struct wal_stream *stream;
 	int turns_had;
 	int peer_fd;
 };
@@ -70,7 +70,7 @@ static void on_deadline(void *context, int reason)
 static void open_connection(struct rig *rig)
 {
 	static const struct connection_options options = {
-		.input_bytes_max = 1000, .output_low_water = WAL_SENDER_LOW_WATER};
+		.input_bytes_max = 1000, .output_low_water = WAL_STREAM_LOW_WATER};
 	static const struct connection_callbacks callbacks = {
 		.on_input = on_input, .on_writable = on_writable, .on_closed = on_closed};
 	int fds[2];
@@ -99,7 +99,7 @@ static void rig_open(struct rig *rig)
 static void rig_start(struct rig *rig, lsn_t from, int64_t timeout_us)
 {
 	struct error err = {0};
-	const struct wal_sender_options options = {
+	const struct wal_stream_options options = {
 		.loop = rig->loop,
 		.connection = rig->connection,
 		.turns = rig->turns,
@@ -115,14 +115,14 @@ static void rig_start(struct rig *rig, lsn_t from, int64_t timeout_us)
 		.start_lsn = from,
 		.progress = &rig->progress,
 	};
-	rig->sender = wal_sender_new(&options, &err);
-	assert_non_null(rig->sender);
-	wal_sender_start(rig->sender);
+	rig->stream = wal_sender_new(&options, &err);
+	assert_non_null(rig->stream);
+	wal_stream_start(rig->stream);
 }
 
 static void rig_close(struct rig *rig)
 {
-	wal_sender_free(&rig->sender);
+	wal_stream_free(&rig->stream);
 	connection_free(&rig->connection);
 	deadlines_release(&rig->deadlines);
 	turns_free(&rig->turns);
@@ -132,12 +132,12 @@ static void rig_close(struct rig *rig)
 	relay_fixture_free(rig->fixture);
 }
 
-static enum wal_sender_step report(struct rig *rig, lsn_t flushed)
+static enum wal_stream_step report(struct rig *rig, lsn_t flushed)
 {
 	const struct standby_status status = {.write_lsn = flushed, .flush_lsn = flushed};
 	uint8_t payload[STANDBY_STATUS_BYTES];
 	size_t length = standby_status_encode(&status, payload);
-	return wal_sender_on_copy_data(rig->sender, payload, length, NULL);
+	return wal_stream_on_copy_data(rig->stream, payload, length, NULL);
 }
 
 static void test_wal_sender__what_came_before_the_stop_is_sent_before_the_goodbye(void **state)
@@ -147,14 +147,14 @@ static void test_wal_sender__what_came_before_the_stop_is_sent_before_the_goodby
 	rig_open(&rig);
 	lsn_t sent = relay_fixture_append(rig.fixture, 1000);
 	rig_start(&rig, FIXTURE_START, 60 * SECOND);
-	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
-	assert_int_equal(wal_sender_sent_lsn(rig.sender), sent);
+	assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
+	assert_int_equal(wal_stream_sent_lsn(rig.stream), sent);
 	lsn_t end = relay_fixture_append(rig.fixture, 1000);
-	wal_sender_stop(rig.sender);
-	assert_int_equal(report(&rig, sent), WAL_SENDER_GOES_ON);
-	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
-	assert_int_equal(wal_sender_sent_lsn(rig.sender), end);
-	assert_int_equal(report(&rig, end), WAL_SENDER_CONFIRMED);
+	wal_stream_stop(rig.stream);
+	assert_int_equal(report(&rig, sent), WAL_STREAM_GOES_ON);
+	assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
+	assert_int_equal(wal_stream_sent_lsn(rig.stream), end);
+	assert_int_equal(report(&rig, end), WAL_STREAM_CONFIRMED);
 	rig_close(&rig);
 }
 
@@ -166,12 +166,12 @@ static void test_wal_sender__keepalives_do_not_pile_up_before_one_who_does_not_r
 	relay_fixture_append(rig.fixture, 4 * FIXTURE_SEGMENT);
 	rig_start(&rig, FIXTURE_START, 0);
 	while (connection_output_bytes(rig.connection) == 0) {
-		assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+		assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
 	}
 	size_t waiting = connection_output_bytes(rig.connection);
 	for (int i = 0; i < 100; i++) {
 		clock_us += 11 * SECOND;
-		assert_int_equal(wal_sender_on_deadline(rig.sender, NULL), WAL_SENDER_GOES_ON);
+		assert_int_equal(wal_stream_on_deadline(rig.stream, NULL), WAL_STREAM_GOES_ON);
 	}
 	assert_int_equal(connection_output_bytes(rig.connection), waiting);
 	rig_close(&rig);
@@ -185,12 +185,12 @@ static void test_wal_sender__an_idle_stream_has_its_keepalive(void **state)
 	rig_open(&rig);
 	lsn_t end = relay_fixture_append(rig.fixture, 1000);
 	rig_start(&rig, end, 0);
-	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
 	ssize_t begun = recv(rig.peer_fd, bytes, sizeof(bytes), 0);
 	assert_int_equal(bytes[0], 'W');
 	assert_int_equal(begun, 8);
 	clock_us += 11 * SECOND;
-	assert_int_equal(wal_sender_on_deadline(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_stream_on_deadline(rig.stream, NULL), WAL_STREAM_GOES_ON);
 	assert_int_equal(recv(rig.peer_fd, bytes, sizeof(bytes), 0), 5 + KEEPALIVE_BYTES);
 	assert_int_equal(bytes[5], 'k');
 	rig_close(&rig);
@@ -224,7 +224,7 @@ static void test_wal_sender__a_short_stretch_the_disk_cannot_give_ends_one_conne
 	assert_int_equal(wal_cursor_peek(mapping, 100, &span, &err), WAL_READ_DATA);
 	cut_segment(&rig, from);
 	rig_start(&rig, from, 0);
-	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
+	assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
 	/* Not a byte of it went out, and nothing is kept for a connection that has failed. */
 	assert_in_range(recv(rig.peer_fd, bytes, sizeof(bytes), 0), 8, 8 + WAL_FRAME_HEADER_BYTES);
 	assert_int_equal(connection_output_bytes(rig.connection), 0);
@@ -251,15 +251,15 @@ static void test_wal_sender__does_not_wait_for_the_disk_itself(void **state)
 	(void)state;
 	struct rig rig;
 	open_cold(&rig);
-	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
-	assert_int_equal(wal_sender_sent_lsn(rig.sender), FIXTURE_START);
+	assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
+	assert_int_equal(wal_stream_sent_lsn(rig.stream), FIXTURE_START);
 	/* Nothing but the disk brings the next turn. */
-	wal_sender_on_writable(rig.sender);
-	assert_int_equal(report(&rig, FIXTURE_START), WAL_SENDER_GOES_ON);
+	wal_stream_on_writable(rig.stream);
+	assert_int_equal(report(&rig, FIXTURE_START), WAL_STREAM_GOES_ON);
 	loop_run(rig.loop);
 	assert_int_equal(rig.turns_had, 2);
-	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
-	assert_int_equal(wal_sender_sent_lsn(rig.sender), FIXTURE_START + WAL_SENDER_HIGH_WATER);
+	assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
+	assert_int_equal(wal_stream_sent_lsn(rig.stream), FIXTURE_START + WAL_STREAM_HIGH_WATER);
 	rig_close(&rig);
 }
 
@@ -268,8 +268,8 @@ static void test_wal_sender__may_go_while_the_disk_is_read(void **state)
 	(void)state;
 	struct rig rig;
 	open_cold(&rig);
-	assert_int_equal(wal_sender_turn(rig.sender, NULL), WAL_SENDER_GOES_ON);
-	assert_int_equal(wal_sender_sent_lsn(rig.sender), FIXTURE_START);
+	assert_int_equal(wal_stream_turn(rig.stream, NULL), WAL_STREAM_GOES_ON);
+	assert_int_equal(wal_stream_sent_lsn(rig.stream), FIXTURE_START);
 	rig_close(&rig);
 }
 
