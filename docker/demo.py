@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A primary, a relay, two standbys seeded with pg_basebackup through the relay, and a load: each a
-real server on loopback under a scratch directory. Draws what happens; at the end the load stops, the
+"""A primary, a hub, an edge, two standbys seeded with pg_basebackup through the edge, and a load: each
+a real server on loopback under a scratch directory. Draws what happens; at the end the load stops, the
 standbys catch up, and their rows are compared with the primary's. Run by docker/demo."""
 import argparse
 import shlex
@@ -17,6 +17,7 @@ from support.site import Site  # noqa: E402
 from support.wal import format_lsn  # noqa: E402
 
 CATCH_UP_SECONDS = 60
+COLUMNS = "  {:10} {:10} {:>14} {:>10} {:>10} {:>10} {:>7}"
 
 
 def size(count):
@@ -42,7 +43,7 @@ class Demo:
         self.primary = site.primary(fresh=True, fsync="on")
         pgbench_init(self.primary, scale=5)
         # The chain WAL goes through: each relay follows the one before it.
-        for name in ["hub"]:
+        for name in ["hub", "edge"]:
             upstream = self.relays[-1] if self.relays else self.primary
             say(f"{name}, a relay that follows {upstream.name}")
             self.relays.append(site.relay(upstream, name, spool={"retain_size": "1GB"}))
@@ -57,6 +58,7 @@ class Demo:
             self.standbys.append(standby.start())
         self.servers = [self.primary, *self.relays, *self.standbys]
         self.start_lsn = self.primary.insert_lsn()
+        self.start_wire = {relay.name: self.wire_bytes(relay) for relay in self.relays}
         self.began = time.monotonic()
 
     def position(self, server):
@@ -64,23 +66,35 @@ class Demo:
             return server.flush_lsn()
         return server.replay_lsn() if server in self.standbys else server.received_lsn()
 
+    def wire_bytes(self, server):
+        """What the stream has brought to it over its connection so far, framing included."""
+        return int(server.metric("upstream_wire_bytes_total") or 0)
+
     def rows(self):
+        """Of each server: name, whom it follows, position, bytes behind, WAL brought, bytes of it on
+        the wire, and how many times as much its standbys would have pulled by themselves."""
         tip = self.position(self.primary)
         for number, server in enumerate(self.servers):
             position = self.position(server)
             follows = "" if number == 0 else self.relays[-1].name if server in self.standbys else \
                 self.servers[number - 1].name
-            brought = size(position - self.start_lsn) if position > self.start_lsn else ""
-            yield server.name, follows, format_lsn(position), size(max(0, tip - position)), brought
+            brought = max(0, position - self.start_lsn)
+            wire, ratio = "", ""
+            if server in self.relays:
+                wire_bytes = self.wire_bytes(server) - self.start_wire[server.name]
+                wire = size(wire_bytes)
+                if wire_bytes > 0:
+                    ratio = f"{brought * len(self.standbys) / wire_bytes:.1f}"
+            yield (server.name, follows, format_lsn(position), size(max(0, tip - position)),
+                   size(brought), wire, ratio)
 
     def draw(self, seconds):
         if sys.stdout.isatty() and self.drawn:
             print(f"\033[{self.drawn}A\033[J", end="")
         elapsed = time.monotonic() - self.began
         lines = [f"{elapsed:5.0f} of {seconds} s",
-                 f"  {'server':10} {'follows':10} {'position':>14} {'behind':>10} {'WAL':>10}"]
-        lines += [f"  {name:10} {follows:10} {position:>14} {behind:>10} {brought:>10}"
-                  for name, follows, position, behind, brought in self.rows()]
+                 COLUMNS.format("server", "follows", "position", "behind", "WAL", "wire", "saves")]
+        lines += [COLUMNS.format(*row) for row in self.rows()]
         print("\n".join(lines), flush=True)
         self.drawn = len(lines)
 
