@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from support import wan as support_wan  # noqa: E402
 from support.site import Site  # noqa: E402
 
 
@@ -50,3 +51,12 @@ def small_disk(tmp_path_factory):
     yield directory
     import shutil
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+def wan(site):
+    """Makes a path: wan(congestion="bbr", **its figures). One test at a time may."""
+    if not support_wan.is_available():
+        pytest.skip("needs a network namespace with TUN devices, which tests/run makes when run as root")
+    return lambda congestion="bbr", **figures: site.add(
+        support_wan.Wan(site.directory / f"wan_{congestion}", congestion, **figures)).start()

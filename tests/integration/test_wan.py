@@ -1,0 +1,57 @@
+"""Hub and edge with a WAN between them: 80 ms, 50 Mbit/s, 0.1 % loss, and the WAN goes away."""
+import pytest
+
+from support.load import assert_same_rows, write_wal
+from support.wait import wait_until
+from support.wal import assert_same_wal
+
+pytestmark = pytest.mark.xdist_group("wan")
+
+MB = 1 << 20
+TIMEOUTS = {"wal_receiver_timeout": "2s", "wal_receiver_status_interval": "500ms"}
+
+
+def hub_and_edge(site, wan, primary, **relay_options):
+    hub = site.relay(primary, "hub", start=False, spool={"retain_size": "2GB"})
+    wan.admit(hub)
+    hub.configure("relay", wal_sender_timeout="2s").start()
+    edge = site.relay(wan.conninfo(hub, application_name="edge"), "edge",
+                      spool={"retain_size": "2GB"}, upstream=TIMEOUTS, **relay_options)
+    return hub, edge
+
+
+@pytest.mark.parametrize("congestion", ["bbr", "cubic"])
+def test_everything_arrives_and_a_standby_follows(site, wan, congestion):
+    path = wan(congestion)
+    primary = site.primary(wal_segsize=1)
+    _, edge = hub_and_edge(site, path, primary)
+    standby = site.standby(primary, edge, "standby")
+    write_wal(primary, 3)
+    end = primary.switch_wal()
+    edge.wait_flushed(end)
+    assert_same_wal(edge.spool, primary.pg_wal, end, MB)
+    standby.catch_up(primary)
+    assert_same_rows(primary, standby, ["filler"])
+
+
+def test_a_partition_costs_only_what_was_under_way(site, wan):
+    path = wan(loss_per_million=0)
+    primary = site.primary(wal_segsize=1)
+    hub, edge = hub_and_edge(site, path, primary, link={"compression": "none"})
+    load = site.pgbench(primary, rate=200)
+    edge.wait_received(primary.flush_lsn() + MB)
+    for megabytes in (0, 5):
+        path.cut()
+        # Both ends must have seen it, and segments have gone by, before it comes back.
+        wait_until(lambda: not edge.is_connected(), what="the edge to notice")
+        wait_until(lambda: hub.standby_count() == 0, what="the hub to notice")
+        write_wal(primary, megabytes)
+        held, carried = edge.received_lsn(), path.outward().carried_payload_bytes
+        path.heal()
+        edge.wait_received(primary.flush_lsn())
+        assert path.outward().carried_payload_bytes - carried < \
+            1.02 * (edge.received_lsn() - held) + 2 * MB
+    load.stop()
+    end = primary.switch_wal()
+    edge.wait_flushed(end)
+    assert_same_wal(edge.spool, primary.pg_wal, end, MB)
