@@ -1,0 +1,64 @@
+/*
+ * link_stream: what travels inside CopyData between two relays, beside what PostgreSQL sends.
+ *
+ *   'z' batch     one batch of link_codec, whose own header tells where it belongs  to the edge
+ *   'p' promise   int64 oldest LSN, int64 bytes kept: as batches from here on       to the edge
+ *                 keep to it
+ *   'p' promise   the same: what the edge holds and will go on holding              to the hub
+ *   'n' request   int64 LSN: what comes there could not be decoded                  to the hub
+ *
+ * The messages of repl_message come and go as with any server. Pure functions.
+ */
+#ifndef PROTOCOL_LINK_STREAM_H
+#define PROTOCOL_LINK_STREAM_H
+
+#include "protocol/decode.h"
+#include "protocol/lsn.h"
+#include "protocol/repl_message.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINK_PROMISE_BYTES 17
+#define LINK_REQUEST_BYTES 9
+/* As far as bytes can be kept behind an end: LSNs of batches are below it, too. */
+#define LINK_KEEP_BYTES_MAX (UINT64_C(1) << 62)
+
+/* Held without a hole from oldest_lsn on, along the present line of timelines, and of that always
+ * at least keep_bytes behind the end. */
+struct link_promise {
+	lsn_t oldest_lsn;
+	uint64_t keep_bytes; /* 0: nothing is promised */
+};
+
+/* What the first byte announces; anything else is DECODE_BAD. */
+enum link_server_kind { LINK_SERVER_STREAM, LINK_SERVER_BATCH, LINK_SERVER_PROMISE };
+struct link_server_copy {
+	enum link_server_kind kind;
+	struct server_copy stream; /* 'w' and 'k' */
+	const uint8_t *batch;      /* for link_decoder, which says whether it is one */
+	size_t batch_length;
+	struct link_promise promise;
+};
+enum decode_result link_server_copy_decode(const uint8_t *payload, size_t length,
+	struct link_server_copy *copy_out, const char **reason_out);
+
+enum link_client_kind { LINK_CLIENT_STREAM, LINK_CLIENT_PROMISE, LINK_CLIENT_REQUEST };
+struct link_client_copy {
+	enum link_client_kind kind;
+	struct client_copy stream; /* 'r' and 'h' */
+	struct link_promise promise;
+	lsn_t request_lsn;
+};
+enum decode_result link_client_copy_decode(const uint8_t *payload, size_t length,
+	struct link_client_copy *copy_out, const char **reason_out);
+
+/* Payload encoders write a fixed number of bytes and return it. */
+size_t link_promise_encode(const struct link_promise *promise, uint8_t out[LINK_PROMISE_BYTES]);
+size_t link_request_encode(lsn_t lsn, uint8_t out[LINK_REQUEST_BYTES]);
+
+/* 'd', length and 'z': all that precedes a batch on the socket. */
+#define LINK_FRAME_HEADER_BYTES 6
+size_t link_frame_header_encode(size_t batch_length, uint8_t out[LINK_FRAME_HEADER_BYTES]);
+
+#endif
