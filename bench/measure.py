@@ -12,8 +12,10 @@ sys.path[:0] = [str(Path(__file__).resolve().parent),
 import catch_up  # noqa: E402
 import latency  # noqa: E402
 import memory  # noqa: E402
+import restart  # noqa: E402
 
-MEASUREMENTS = {"catch_up": catch_up, "latency": latency, "memory": memory}
+MEASUREMENTS = {"catch_up": catch_up, "latency": latency, "memory": memory,
+                "restart": restart}
 
 
 def machine():
