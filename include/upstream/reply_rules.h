@@ -7,9 +7,11 @@
  * confirm all it sent with another request, at once (src/backend/replication/walsender.c,
  * WalSndDone), and the two would chase each other. A standby that we follow may stop with the end
  * of what it sent within a record, which we never report as flushed: when answers change nothing,
- * one with flush unknown (0) lets it take our write for its end instead, and moves no slot. After
- * half the receiver timeout without a message the server is asked for one; after the whole of it
- * the connection is given up. Pure: time is an argument.
+ * one with flush unknown (0) lets it take our write for its end instead, and moves no slot. Flush
+ * is left out too until all that was on our disk before has come again and was compared: a server
+ * sets a slot to what it is told, back as well (PhysicalConfirmReceivedLocation). After half the
+ * receiver timeout without a message the server is asked for one; after the whole of it the
+ * connection is given up. Pure: time is an argument.
  */
 #ifndef UPSTREAM_REPLY_RULES_H
 #define UPSTREAM_REPLY_RULES_H
@@ -31,6 +33,7 @@ struct reply_limits {
 struct reply_rules {
 	struct reply_limits limits;
 	lsn_t stream_lsn; /* end of what came on this connection, in order from where we asked */
+	lsn_t held_lsn;   /* flushed on this timeline when it began */
 	lsn_t sent_flush_lsn;
 	lsn_t applied_lsn; /* highest ever told or heard: never goes back */
 	lsn_t sent_apply_lsn;
@@ -57,8 +60,9 @@ struct reply_decision {
 	int64_t next_us; /* decide again then, if nothing happens before; 0: only when it does */
 };
 
+/* held_lsn: of the spool, flushed on this timeline; LSN_INVALID: nothing. */
 void reply_rules_begin(struct reply_rules *rules, const struct reply_limits *limits,
-	lsn_t start_lsn, int64_t now_us);
+	lsn_t start_lsn, lsn_t held_lsn, int64_t now_us);
 /* A message came; asked: it requests a reply. true: what is due has changed, decide again. */
 bool reply_rules_heard(struct reply_rules *rules, bool asked, int64_t now_us);
 /* flushed_lsn: of the spool on this timeline; replayed_lsn: of the standbys; 0: not known. Nothing

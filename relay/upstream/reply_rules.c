@@ -6,11 +6,12 @@
 #include <string.h>
 
 void reply_rules_begin(struct reply_rules *rules, const struct reply_limits *limits,
-	lsn_t start_lsn, int64_t now_us)
+	lsn_t start_lsn, lsn_t held_lsn, int64_t now_us)
 {
 	memset(rules, 0, sizeof(*rules));
 	rules->limits = *limits;
 	rules->stream_lsn = start_lsn;
+	rules->held_lsn = held_lsn;
 	rules->heard_us = now_us;
 }
 
@@ -31,7 +32,9 @@ struct reply_positions reply_rules_positions(
 {
 	struct reply_positions positions = {.write_lsn = rules->stream_lsn};
 
-	positions.flush_lsn = lsn_min(flushed_lsn, rules->stream_lsn);
+	if (rules->stream_lsn >= rules->held_lsn) {
+		positions.flush_lsn = lsn_min(flushed_lsn, rules->stream_lsn);
+	}
 	rules->applied_lsn = lsn_max(rules->applied_lsn, replayed_lsn);
 	positions.apply_lsn = lsn_min(rules->applied_lsn, positions.flush_lsn);
 	return positions;

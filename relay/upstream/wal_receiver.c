@@ -33,11 +33,18 @@ static bool is_streaming(const struct wal_receiver *receiver)
 	return receiver->is_open && receiver->options.session->state == UPSTREAM_SESSION_COPY;
 }
 
+/* On the timeline that streams. */
+static lsn_t flushed_now(const struct wal_receiver *receiver)
+{
+	struct wal_position flushed = wal_store_flushed(receiver->options.store);
+
+	return flushed.tli == receiver->options.tli ? flushed.lsn : LSN_INVALID;
+}
+
 static struct reply_positions positions_now(struct wal_receiver *receiver)
 {
 	const struct wal_receiver_options *options = &receiver->options;
-	struct wal_position flushed = wal_store_flushed(options->store);
-	lsn_t flushed_lsn = flushed.tli == options->tli ? flushed.lsn : LSN_INVALID;
+	lsn_t flushed_lsn = flushed_now(receiver);
 	lsn_t replayed_lsn = LSN_INVALID;
 
 	if (options->remote_apply_flush) {
@@ -382,7 +389,8 @@ bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver
 		    receiver, err)) {
 		return false;
 	}
-	reply_rules_begin(&receiver->rules, &options->limits, options->start_lsn, now_us);
+	reply_rules_begin(&receiver->rules, &options->limits, options->start_lsn,
+		flushed_now(receiver), now_us);
 	feedback_rules_begin(&receiver->feedback, options->limits.status_interval_us, now_us);
 	if (!send_start(receiver, err)) {
 		deadlines_release(&receiver->deadlines);

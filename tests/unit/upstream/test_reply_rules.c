@@ -22,7 +22,7 @@ static struct reply_rules streaming_rules(lsn_t flushed_lsn)
 	struct reply_rules rules;
 	struct reply_positions positions;
 
-	reply_rules_begin(&rules, &limits, 1000, T0);
+	reply_rules_begin(&rules, &limits, 1000, LSN_INVALID, T0);
 	rules.stream_lsn = 5000;
 	positions = reply_rules_positions(&rules, flushed_lsn, LSN_INVALID);
 	reply_rules_sent(&rules, &positions, false, T0);
@@ -52,7 +52,7 @@ static void test_reply_rules__the_first_status_goes_at_once_and_asks(void **stat
 	struct reply_decision decision;
 
 	(void)state;
-	reply_rules_begin(&rules, &limits, 1000, T0);
+	reply_rules_begin(&rules, &limits, 1000, LSN_INVALID, T0);
 	decision = decide(&rules, 0, T0);
 	assert_true(decision.is_due);
 	assert_true(decision.wants_answer);
@@ -64,7 +64,7 @@ static void test_reply_rules__claims_nothing_beyond_what_came(void **state)
 	struct reply_positions positions;
 
 	(void)state;
-	reply_rules_begin(&rules, &limits, 1000, T0);
+	reply_rules_begin(&rules, &limits, 1000, LSN_INVALID, T0);
 	positions = reply_rules_positions(&rules, 9000, 8000);
 	assert_int_equal(positions.write_lsn, 1000);
 	assert_int_equal(positions.flush_lsn, 1000);
@@ -82,11 +82,32 @@ static void test_reply_rules__an_empty_spool_has_flushed_nothing_known(void **st
 	struct reply_positions positions;
 
 	(void)state;
-	reply_rules_begin(&rules, &limits, 1000, T0);
+	reply_rules_begin(&rules, &limits, 1000, LSN_INVALID, T0);
 	positions = reply_rules_positions(&rules, LSN_INVALID, LSN_INVALID);
 	assert_int_equal(positions.write_lsn, 1000);
 	assert_int_equal(positions.flush_lsn, 0);
 	assert_int_equal(positions.apply_lsn, 0);
+}
+
+static void test_reply_rules__flush_is_left_out_until_what_was_held_came_again(void **state)
+{
+	struct reply_rules rules;
+	struct reply_positions positions;
+
+	(void)state;
+	reply_rules_begin(&rules, &limits, 1000, 5000, T0);
+	rules.stream_lsn = 4999;
+	positions = reply_rules_positions(&rules, 5000, 4000);
+	assert_int_equal(positions.write_lsn, 4999);
+	assert_int_equal(positions.flush_lsn, LSN_INVALID);
+	assert_int_equal(positions.apply_lsn, LSN_INVALID);
+	send(&rules, 5000, T0);
+	assert_false(decide(&rules, 5000, T0 + 1 * MS).is_due);
+	rules.stream_lsn = 5000;
+	positions = reply_rules_positions(&rules, 5000, 4000);
+	assert_int_equal(positions.flush_lsn, 5000);
+	assert_int_equal(positions.apply_lsn, 4000);
+	assert_true(decide(&rules, 5000, T0 + 1 * MS).is_due);
 }
 
 static void test_reply_rules__applied_never_goes_back_nor_past_flushed(void **state)
@@ -387,6 +408,7 @@ int main(void)
 		TEST(reply_rules__the_first_status_goes_at_once_and_asks),
 		TEST(reply_rules__claims_nothing_beyond_what_came),
 		TEST(reply_rules__an_empty_spool_has_flushed_nothing_known),
+		TEST(reply_rules__flush_is_left_out_until_what_was_held_came_again),
 		TEST(reply_rules__applied_never_goes_back_nor_past_flushed),
 		TEST(reply_rules__a_flush_that_moved_is_told_at_once),
 		TEST(reply_rules__an_apply_that_moved_is_told_at_once),

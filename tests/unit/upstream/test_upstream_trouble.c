@@ -131,6 +131,41 @@ static void test_upstream_trouble__at_a_border_the_segment_before_is_compared(vo
 	rig_close(&rig);
 }
 
+/* No status names a point before what was held: the slot would be set back to it. */
+static void play_and_watch_the_slot(struct fake_server *server)
+{
+	const struct upstream_rig *rig = rig_of(server);
+	struct standby_status status;
+
+	play_probe(server);
+	fake_expect_query(server, "START_REPLICATION SLOT \"rig\" 0/100000 TIMELINE 1");
+	fake_send_copy_both(server);
+	fake_expect_status(server, &status);
+	fake_check(server, status.write_lsn == RIG_SEGMENT && status.flush_lsn == LSN_INVALID,
+		"first status: %llX, %llX", (unsigned long long)status.write_lsn,
+		(unsigned long long)status.flush_lsn);
+	fake_send_keepalive(server, RIG_SEGMENT, true);
+	play_send_all(server);
+	while (!server->is_over && status.flush_lsn < rig_last_end(rig)) {
+		fake_expect_status(server, &status);
+		fake_check(server,
+			status.flush_lsn == LSN_INVALID || status.flush_lsn >= 2 * RIG_SEGMENT,
+			"flush is %llX", (unsigned long long)status.flush_lsn);
+	}
+	fake_expect_end(server);
+}
+
+static void test_upstream_trouble__at_a_border_the_slot_is_not_set_back(void **state)
+{
+	struct upstream_rig rig;
+
+	(void)state;
+	hold_a_segment(&rig, play_and_watch_the_slot);
+	rig_follow(&rig, (struct upstream_options){0});
+	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
+	rig_close(&rig);
+}
+
 static void send_only_what_comes_next(struct fake_server *server)
 {
 	const struct wal_maker *maker = rig_of(server)->maker;
@@ -312,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(wal_that_is_not_valid_stops_it_until_it_is),
 		TEST(at_a_border_the_segment_before_is_compared),
+		TEST(at_a_border_the_slot_is_not_set_back),
 		TEST(without_the_segment_before_it_goes_on),
 		TEST(what_does_not_continue_ours_is_not_acknowledged),
 		TEST(a_server_that_ends_within_a_record_may_stop),
