@@ -38,8 +38,10 @@ static void test_upstream__tells_what_is_flushed_and_answers(void **state)
 	rig_open(&rig, play_and_watch_replies);
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
-	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
+	rig_wait_all(&rig);
 	fixture_check_bytes(&rig.spool, rig.maker, 1, RIG_SEGMENT + 40, rig.maker->at);
+	/* Counted after they were handed over. */
+	rig_wait_wal_bytes(&rig, rig.maker->at - RIG_SEGMENT);
 	stats = rig_stats(&rig);
 	assert_int_equal(stats.wal_bytes, rig.maker->at - RIG_SEGMENT);
 	assert_true(stats.wire_bytes > stats.wal_bytes);
@@ -75,7 +77,7 @@ static void test_upstream__says_a_last_word_when_stopped(void **state)
 	rig_open(&rig, play_and_watch_the_last_word);
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
-	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
+	rig_wait_all(&rig);
 	rig_stop(&rig);
 	rig_close(&rig);
 }
@@ -407,7 +409,7 @@ static void test_upstream__waits_for_room_and_goes_on_by_itself(void **state)
 	wal_store_set_limits(rig.spool.store, &rig.spool.options);
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
 	assert_string_equal(rig_stats(&rig).last_error, "");
-	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
+	rig_wait_all(&rig);
 	rig_close(&rig);
 }
 
@@ -439,7 +441,7 @@ static void test_upstream__reconnects_on_reload_only_when_it_must(void **state)
 	(void)state;
 	rig_open(&rig, play_twice);
 	rig_follow(&rig, (struct upstream_options){0});
-	fixture_wait_flushed(&rig.spool, 1, rig_last_end(&rig));
+	rig_wait_all(&rig);
 	options.conninfo = rig.conninfo;
 	options.status_interval_us = 5000000;
 	upstream_reload(rig.upstream, &options);

@@ -70,7 +70,7 @@ static void test_upstream_handshake__makes_a_slot_and_begins_where_it_does(void 
 	assert_int_equal(identity.system_identifier, UINT64_C(7300000000000000001));
 	assert_int_equal(identity.segment_bytes, RIG_SEGMENT);
 	assert_int_equal(rig_stats(&rig).max_slot_wal_keep_bytes, INT64_C(1) << 30);
-	fixture_wait_flushed(&rig.spool, 1, wal_maker_last_end(rig.maker, rig.maker->at));
+	rig_wait_all(&rig);
 	rig_close(&rig);
 }
 
@@ -110,6 +110,7 @@ static void test_upstream_handshake__searches_where_slots_cannot_be_read(void **
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
 	assert_int_equal(oldest_lsn(&rig), 2 * RIG_SEGMENT);
+	rig_wait_all(&rig);
 	rig_close(&rig);
 }
 
@@ -134,6 +135,7 @@ static void test_upstream_handshake__asks_an_old_server_for_what_it_knows(void *
 				 .start = UPSTREAM_START_LSN, .start_lsn = RIG_SEGMENT + 40});
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
 	assert_int_equal(rig_stats(&rig).max_slot_wal_keep_bytes, -2);
+	rig_wait_all(&rig);
 	rig_close(&rig);
 }
 
@@ -189,6 +191,7 @@ static void test_upstream_handshake__makes_a_lost_slot_again_before_15(void **st
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_state(&rig, UPSTREAM_STREAMING);
 	assert_int_equal(rig_stats(&rig).reconnects, 1);
+	rig_wait_all(&rig);
 	rig_close(&rig);
 }
 

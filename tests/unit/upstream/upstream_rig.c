@@ -107,6 +107,16 @@ void rig_wait_reconnects(struct upstream_rig *rig, uint64_t reconnects)
 	WAIT_UNTIL(rig, rig_stats(rig).reconnects >= reconnects, "reconnects", "enough");
 }
 
+void rig_wait_wal_bytes(struct upstream_rig *rig, uint64_t bytes)
+{
+	WAIT_UNTIL(rig, rig_stats(rig).wal_bytes >= bytes, "bytes of WAL", "enough");
+}
+
+void rig_wait_all(struct upstream_rig *rig)
+{
+	fixture_wait_flushed(&rig->spool, 1, rig_last_end(rig));
+}
+
 static bool is_full(struct wal_fixture *spool)
 {
 	return wal_store_is_full(spool->store);

@@ -33,6 +33,10 @@ void rig_follow(struct upstream_rig *rig, struct upstream_options options);
 void rig_wait_error(struct upstream_rig *rig, const char *part);
 void rig_wait_state(struct upstream_rig *rig, enum upstream_state state);
 void rig_wait_reconnects(struct upstream_rig *rig, uint64_t reconnects);
+/* Until the stats count so many bytes of WAL. */
+void rig_wait_wal_bytes(struct upstream_rig *rig, uint64_t bytes);
+/* Until all that play_send_all() sends is flushed: then the server has sent it, too. */
+void rig_wait_all(struct upstream_rig *rig);
 void rig_wait_spool_full(struct upstream_rig *rig);
 struct upstream_stats rig_stats(struct upstream_rig *rig);
 /* Stops the upstream; the spool stays. */
