@@ -104,8 +104,8 @@ void wal_store_request_flush(struct wal_store *store);
 
 struct wal_position wal_store_received(struct wal_store *store);
 struct wal_position wal_store_flushed(struct wal_store *store);
-/* Received as of the last sync: on disk, but its end may lie within a record, which a restart could
- * not prove. Not to be acknowledged as flushed. */
+/* Received as of the last sync: on disk and not found bad, but its end may lie within a record,
+ * which a restart could not prove. Not to be acknowledged as flushed. */
 struct wal_position wal_store_synced(struct wal_store *store);
 uint32_t wal_store_segment_bytes(struct wal_store *store); /* 0 before begin */
 /* The live line of descent; release the copy. false: nothing begun. */

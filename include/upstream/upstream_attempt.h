@@ -20,9 +20,10 @@
 struct upstream_attempt_options {
 	const struct upstream_options *upstream; /* must outlive the attempt */
 	bool slot_is_missing; /* START_REPLICATION said so in an earlier attempt */
+	lsn_t doubted_lsn;    /* as in wal_receiver_options */
 	void (*on_connected)(void *context);
 	void (*on_handshake)(void *context);    /* it is known whom we follow, and from where */
-	void (*on_streaming)(void *context);    /* the first message of a stream came */
+	void (*on_streaming)(void *context);    /* as in wal_receiver_options */
 	void (*on_received)(void *context);     /* counters of the receiver moved: take them */
 	void (*on_timeline_end)(void *context); /* asking again, on the same connection */
 	/* One of the two, last. The attempt has ended. */

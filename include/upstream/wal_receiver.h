@@ -26,8 +26,10 @@ struct wal_receiver_options {
 	struct wal_store *store;
 	const char *slot; /* "": none */
 	tli_t tli;
-	lsn_t start_lsn; /* the start of a segment */
-	lsn_t begin_lsn; /* the store begins here with the first WAL; LSN_INVALID: it has begun */
+	lsn_t start_lsn;   /* the start of a segment */
+	lsn_t server_lsn;  /* how far the server had come when it was asked */
+	lsn_t doubted_lsn; /* what came past it did not prove itself; LSN_INVALID: no doubt */
+	lsn_t begin_lsn;   /* the store begins here with the first WAL; LSN_INVALID: it has begun */
 	uint32_t segment_bytes;
 	struct reply_limits limits;
 	bool remote_apply_flush;
@@ -36,8 +38,9 @@ struct wal_receiver_options {
 	void (*oldest_xmin)(void *context, uint64_t *xmin_out, uint64_t *catalog_xmin_out);
 	void *source_context;
 
-	void (*on_streaming)(void *context); /* the first message came */
-	void (*on_received)(void *context);  /* after a run of messages: counters moved */
+	/* What overlaps was compared, and what was in doubt has proved itself. */
+	void (*on_streaming)(void *context);
+	void (*on_received)(void *context); /* after a run of messages: counters moved */
 	/* One of the three ends it, last. */
 	void (*on_timeline_end)(void *context);
 	void (*on_failed)(void *context, enum upstream_failure failure, const struct error *err);
@@ -49,9 +52,11 @@ struct wal_receiver {
 	struct wal_receiver_options options;
 	struct deadlines deadlines;
 	bool is_open;          /* started and not ended */
-	bool has_message;      /* on_streaming was called */
+	bool has_message;      /* something came */
+	bool is_settled;       /* on_streaming was called */
 	bool is_ended_orderly; /* the server said "COPY 0": it shuts down */
 	bool must_look;        /* a message has changed what is due */
+	lsn_t overlap_lsn;     /* end of what both sides had when it began */
 	struct reply_rules rules;
 	struct feedback_rules feedback;
 	int64_t stop_by_us; /* 0: not stopping */

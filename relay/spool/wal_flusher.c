@@ -129,7 +129,8 @@ static bool run_round(struct wal_store *store, struct wal_tip *tip, lsn_t receiv
 		return true;
 	}
 	ok = prove(tip, received) && acknowledge(store, tip, &events);
-	if (received != atomic_load_explicit(&tip->synced, memory_order_relaxed)) {
+	if (tip->scan.bad_reason == NULL &&
+		received != atomic_load_explicit(&tip->synced, memory_order_relaxed)) {
 		atomic_store_explicit(&tip->synced, received, memory_order_release);
 		events |= WAL_STORE_SYNCED;
 	}

@@ -42,6 +42,7 @@ struct upstream {
 	struct error_repeat repeat;
 	bool has_connected;   /* ever */
 	bool slot_is_missing; /* START_REPLICATION said so */
+	lsn_t doubted_lsn; /* flushed when the upstream was last found diverged, until it streams */
 	bool is_stopping;
 	struct loop *stop_loop;
 	loop_call *stopped;
@@ -131,6 +132,9 @@ static void store_failure(struct upstream *upstream, const struct upstream_failu
 	upstream->stats.has_gap = rule->has_gap;
 	upstream->stats.has_diverged = rule->has_diverged;
 	pthread_mutex_unlock(&upstream->mutex);
+	if (rule->has_diverged) {
+		upstream->doubted_lsn = wal_store_flushed(upstream->options.store).lsn;
+	}
 }
 
 static void on_failed(void *context, enum upstream_failure failure, const struct error *err)
@@ -197,6 +201,7 @@ static void on_streaming(void *context)
 
 	upstream->streaming_since_us = loop_now_us(upstream->options.loop);
 	upstream->slot_is_missing = false;
+	upstream->doubted_lsn = LSN_INVALID;
 	error_repeat_reset(&upstream->repeat);
 	enter(upstream, UPSTREAM_STREAMING);
 	log_info(SCOPE, "streaming from %s:%s, timeline %u from " LSN_FORMAT,
@@ -260,6 +265,7 @@ static void try_now(struct upstream *upstream)
 	const struct upstream_attempt_options attempt = {
 		.upstream = &upstream->options,
 		.slot_is_missing = upstream->slot_is_missing,
+		.doubted_lsn = upstream->doubted_lsn,
 		.on_connected = on_connected,
 		.on_handshake = on_handshake,
 		.on_streaming = on_streaming,

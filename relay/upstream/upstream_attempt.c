@@ -46,7 +46,6 @@ static void on_streaming(void *context)
 {
 	struct upstream_attempt *attempt = context;
 
-	deadlines_clear(&attempt->deadlines, DEADLINE_HANDSHAKE);
 	attempt->options.on_streaming(attempt->options.context);
 }
 
@@ -90,6 +89,8 @@ static void on_handshake_ready(void *context)
 		.slot = upstream->slot,
 		.tli = handshake->tli,
 		.start_lsn = handshake->start_lsn,
+		.server_lsn = handshake->server_lsn,
+		.doubted_lsn = attempt->options.doubted_lsn,
 		.begin_lsn = handshake->begin_lsn,
 		.segment_bytes = handshake->identity.segment_bytes,
 		.limits = limits_of(upstream),
@@ -145,6 +146,9 @@ static void on_deadline(void *context, int reason)
 	struct error err;
 
 	assert(reason == DEADLINE_HANDSHAKE);
+	if (attempt->receiver.is_open && attempt->receiver.has_message) {
+		return;
+	}
 	if (loop_now_us(loop_of(attempt)) < due_us) {
 		deadlines_set(&attempt->deadlines, DEADLINE_HANDSHAKE, due_us);
 		return;

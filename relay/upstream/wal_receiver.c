@@ -33,7 +33,21 @@ static bool is_streaming(const struct wal_receiver *receiver)
 	return receiver->is_open && receiver->options.session->state == UPSTREAM_SESSION_COPY;
 }
 
-/* On the timeline that streams. */
+/* On the timeline that streams, as the next two. */
+static lsn_t received_now(const struct wal_receiver *receiver)
+{
+	struct wal_position received = wal_store_received(receiver->options.store);
+
+	return received.tli == receiver->options.tli ? received.lsn : LSN_INVALID;
+}
+
+static lsn_t synced_now(const struct wal_receiver *receiver)
+{
+	struct wal_position synced = wal_store_synced(receiver->options.store);
+
+	return synced.tli == receiver->options.tli ? synced.lsn : LSN_INVALID;
+}
+
 static lsn_t flushed_now(const struct wal_receiver *receiver)
 {
 	struct wal_position flushed = wal_store_flushed(receiver->options.store);
@@ -99,11 +113,26 @@ static bool send_feedback_if_due(struct wal_receiver *receiver, struct error *er
 		options->session, payload, standby_feedback_encode(&feedback, payload), err);
 }
 
-static lsn_t synced_now(const struct wal_receiver *receiver)
-{
-	struct wal_position synced = wal_store_synced(receiver->options.store);
+/* --- when it counts as streaming -------------------------------------------------------------- */
 
-	return synced.tli == receiver->options.tli ? synced.lsn : LSN_INVALID;
+static bool has_settled(const struct wal_receiver *receiver)
+{
+	const struct wal_receiver_options *options = &receiver->options;
+
+	if (!receiver->has_message || receiver->rules.stream_lsn < receiver->overlap_lsn) {
+		return false;
+	}
+	return options->doubted_lsn == LSN_INVALID ||
+	       flushed_now(receiver) > options->doubted_lsn ||
+	       synced_now(receiver) >= options->server_lsn;
+}
+
+static void settle(struct wal_receiver *receiver)
+{
+	if (!receiver->is_settled && has_settled(receiver)) {
+		receiver->is_settled = true;
+		receiver->options.on_streaming(receiver->options.context);
+	}
 }
 
 /* One that is due. */
@@ -169,6 +198,7 @@ static void look(struct wal_receiver *receiver)
 	if (!is_streaming(receiver)) {
 		return;
 	}
+	settle(receiver);
 	if (receiver->stop_by_us != 0) {
 		finish_if_synced(receiver);
 	} else {
@@ -262,10 +292,8 @@ static void on_copy_pause(void *context)
 	if (!receiver->is_open || receiver->wire_bytes == 0) {
 		return;
 	}
-	if (!receiver->has_message) {
-		receiver->has_message = true;
-		receiver->options.on_streaming(receiver->options.context);
-	}
+	receiver->has_message = true;
+	settle(receiver);
 	receiver->options.on_received(receiver->options.context);
 	if (receiver->must_look) {
 		receiver->must_look = false;
@@ -389,6 +417,7 @@ bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver
 		    receiver, err)) {
 		return false;
 	}
+	receiver->overlap_lsn = lsn_min(received_now(receiver), options->server_lsn);
 	reply_rules_begin(&receiver->rules, &options->limits, options->start_lsn,
 		flushed_now(receiver), now_us);
 	feedback_rules_begin(&receiver->feedback, options->limits.status_interval_us, now_us);
