@@ -3,8 +3,11 @@ import time
 
 import pytest
 
+from support.backup import (INCREMENTAL_PREFIX, base_backup, combine, files_of, upload_manifest,
+                            write_files)
 from support.load import assert_same_rows
-from support.replication import command
+from support.postgres import Postgres, major_version
+from support.replication import Stream, command
 from support.wait import wait_until
 from support.wal import assert_same_wal
 
@@ -59,7 +62,6 @@ def test_a_promoted_upstream_is_followed(site):
 
 def test_a_base_backup_passes_through(site):
     """With the client of the machine's own version, which serves servers up to its own."""
-    from support.postgres import Postgres, major_version
     if major_version(site.bin_dir) > major_version(site.client_bin):
         pytest.skip("pg_basebackup is older than this server")
     primary = site.primary()
@@ -71,3 +73,44 @@ def test_a_base_backup_passes_through(site):
     primary.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS a")
     standby.catch_up(primary)
     assert_same_rows(primary, standby, ["t"])
+
+
+def needs_incremental_backups(site):
+    if major_version(site.bin_dir) < 17:
+        pytest.skip("PostgreSQL 17 brought incremental backups")
+
+
+def test_an_incremental_backup_passes_through(site):
+    """UPLOAD_MANIFEST and the BASE_BACKUP after it reach the same server process."""
+    needs_incremental_backups(site)
+    primary = site.primary(summarize_wal="on")
+    relay = site.relay(primary)
+    primary.execute("CREATE TABLE t AS SELECT a, repeat('x', 200) AS b FROM "
+                    "generate_series(1, 20000) AS a")
+    full = base_backup(Stream(relay.conninfo()))
+    primary.execute("UPDATE t SET b = 'changed' WHERE a % 1000 = 0")
+    primary.execute("CREATE TABLE later AS SELECT generate_series(1, 1000) AS a")
+
+    stream = Stream(relay.conninfo())
+    upload_manifest(stream, full["backup_manifest"])
+    changes = base_backup(stream, ", INCREMENTAL")
+    assert len(changes["base.tar"]) < len(full["base.tar"]) / 2
+    files = files_of(changes["base.tar"])
+    assert any(INCREMENTAL_PREFIX in path for path in files)
+
+    standby = site.add(Postgres("standby", site.directory / "standby", site.bin_dir))
+    write_files(combine(files_of(full["base.tar"]), files), standby.data)
+    standby.configure()
+    standby.follow(relay.conninfo(application_name="standby")).start()
+    standby.catch_up(primary)
+    assert_same_rows(primary, standby, ["t", "later"])
+
+
+def test_an_incremental_backup_without_its_manifest_is_refused(site):
+    needs_incremental_backups(site)
+    relay = site.relay(site.primary(summarize_wal="on"))
+    with pytest.raises(ConnectionError, match="must UPLOAD_MANIFEST before performing"):
+        base_backup(Stream(relay.conninfo()), ", INCREMENTAL")
+    stream = Stream(relay.conninfo())
+    with pytest.raises(ConnectionError, match="could not parse backup manifest"):
+        upload_manifest(stream, b"no manifest")
