@@ -49,6 +49,9 @@ const uint8_t *wal_segment_bytes(const struct wal_segment *segment);
  * cannot give it (which later would be a SIGBUS). Cheap when done before. */
 bool wal_segment_populate(struct wal_segment *segment, uint32_t offset, uint32_t length,
 	struct error *err) MUST_CHECK;
+/* The same for scattered small reads: just that, whole memory pages, every time. */
+bool wal_segment_read_piece(struct wal_segment *segment, uint32_t offset, uint32_t length,
+	struct error *err) MUST_CHECK;
 /* wal_segment_populate() would find all of it in memory. */
 bool wal_segment_is_resident(struct wal_segment *segment, uint32_t offset, uint32_t length);
 /* Begin to read the first part of a segment that will be wanted soon. */

@@ -321,13 +321,27 @@ static void sample_once(struct wal_segment *segment)
 	}
 }
 
+bool wal_segment_read_piece(
+	struct wal_segment *segment, uint32_t offset, uint32_t length, struct error *err)
+{
+	char name[WAL_SEGMENT_NAME_SIZE];
+
+	assert(length > 0 && offset + length <= segment->length);
+	/* EINVAL: a kernel before 5.14, which reads when the bytes are touched. */
+	if (madvise(segment->bytes + offset, length, MADV_POPULATE_READ) != 0 && errno != EINVAL &&
+		errno != EINTR && errno != EAGAIN) {
+		return error_set_errno(err, "could not read WAL segment \"%s\"",
+			wal_segment_name(segment->tli, segment->number, segment->length, name));
+	}
+	return true;
+}
+
 static bool window_populate(struct wal_segment *segment, uint32_t window, struct error *err)
 {
 	uint64_t bit = UINT64_C(1) << (window % 64);
 	_Atomic uint64_t *word = &segment->populated[window / 64];
 	uint32_t offset = window * WINDOW_BYTES;
 	uint32_t ahead = offset + WINDOW_BYTES;
-	char name[WAL_SEGMENT_NAME_SIZE];
 
 	if ((atomic_load_explicit(word, memory_order_relaxed) & bit) != 0) {
 		return true;
@@ -339,11 +353,8 @@ static bool window_populate(struct wal_segment *segment, uint32_t window, struct
 		(void)madvise(segment->bytes + ahead,
 			left < READ_AHEAD_BYTES ? left : READ_AHEAD_BYTES, MADV_WILLNEED);
 	}
-	/* EINVAL: a kernel before 5.14, which reads when the bytes are touched. */
-	if (madvise(segment->bytes + offset, WINDOW_BYTES, MADV_POPULATE_READ) != 0 &&
-		errno != EINVAL && errno != EINTR && errno != EAGAIN) {
-		return error_set_errno(err, "could not read WAL segment \"%s\"",
-			wal_segment_name(segment->tli, segment->number, segment->length, name));
+	if (!wal_segment_read_piece(segment, offset, WINDOW_BYTES, err)) {
+		return false;
 	}
 	atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
 	return true;
