@@ -179,7 +179,8 @@ static void wait_until(
 	struct wal_watcher *watcher;
 
 	watcher = wal_store_add_watcher(fixture->store,
-		WAL_STORE_RECEIVED | WAL_STORE_FLUSHED | WAL_STORE_FULL | WAL_STORE_PRUNED,
+		WAL_STORE_RECEIVED | WAL_STORE_FLUSHED | WAL_STORE_FULL | WAL_STORE_PRUNED |
+			WAL_STORE_BAD,
 		on_event, &waiter);
 	while (!check(fixture, context)) {
 		if (!wait_event(&waiter, until)) {
