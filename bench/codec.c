@@ -3,8 +3,9 @@
  *
  * Encodes and decodes them batch by batch, comparing every byte, and in the same run compresses the
  * same batches as one plain zstd stream (the yardstick: level 3, 16 MB window, flushed each batch).
- * Options: -b bytes of a batch (32768), -l level (3), -r reach in MB (1024), -w fraction of the WAL
- * that only warms up (0.667). Prints one line, or with -v also what the bytes were.
+ * Options: -b bytes of a batch (32768), -c leave images that PostgreSQL compressed, -l level (3),
+ * -r reach in MB (1024), -w fraction of the WAL that only warms up (0.667). Prints one line, or
+ * with -v also what the bytes were.
  */
 #include "protocol/link_codec.h"
 
@@ -41,6 +42,7 @@ struct settings {
 	uint64_t reach;
 	double warm;
 	bool is_verbose;
+	bool leaves_compressed;
 };
 
 static double cpu_seconds(void)
@@ -172,6 +174,9 @@ static void run_codec(
 		.level = settings->level,
 		.reach_bytes = settings->reach,
 		.index_bytes = (size_t)(settings->reach >> 9),
+		.recompress = settings->leaves_compressed
+				      ? 0
+				      : link_recompress_usable(link_recompress_versions()),
 		.earlier = source};
 	struct link_encoder *encoder = link_encoder_new(&options);
 	struct link_decoder *decoder = link_decoder_new(corpus->segment_bytes, &source);
@@ -262,9 +267,10 @@ int main(int argc, char **argv)
 	size_t warm;
 	int option;
 
-	while ((option = getopt(argc, argv, "b:l:r:w:v")) != -1) {
+	while ((option = getopt(argc, argv, "b:cl:r:w:v")) != -1) {
 		switch (option) {
 		case 'b': settings.batch_bytes = strtoul(optarg, NULL, 10); break;
+		case 'c': settings.leaves_compressed = true; break;
 		case 'l': settings.level = atoi(optarg); break;
 		case 'r': settings.reach = strtoull(optarg, NULL, 10) << 20; break;
 		case 'w': settings.warm = atof(optarg); break;
@@ -273,8 +279,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind + 1 != argc || settings.batch_bytes == 0) {
-		fprintf(stderr,
-			"usage: codec [-b bytes] [-l level] [-r MB] [-w 0..1] [-v] DIRECTORY\n");
+		fprintf(stderr, "usage: codec [-b bytes] [-c] [-l level] [-r MB] [-w 0..1] [-v] "
+				"DIRECTORY\n");
 		return 2;
 	}
 	open_corpus(argv[optind], &corpus);

@@ -26,6 +26,9 @@ struct link_decoder {
 	struct link_lookup lookup;
 	struct link_columns columns;
 	struct link_pages pages;
+	struct link_recompressor *recompressor;
+	bool has_recompressed, cannot_recompress; /* images of this batch */
+	uint8_t page[WAL_PAGE_BYTES];
 	ZSTD_DCtx *zstd;
 	uint8_t *flat;  /* LINK_FRAME_BYTES */
 	uint8_t *coded; /* LINK_CODED_MAX */
@@ -41,12 +44,13 @@ struct link_decoder *link_decoder_new(uint32_t segment_bytes, const struct link_
 	}
 	decoder->earlier = *earlier;
 	link_position_init(&decoder->position, LSN_INVALID, segment_bytes);
+	decoder->recompressor = link_recompressor_new();
 	decoder->zstd = ZSTD_createDCtx();
 	decoder->flat = malloc(LINK_FRAME_BYTES);
 	decoder->coded = malloc(LINK_CODED_MAX);
 	decoder->raw = malloc(LINK_FRAME_BYTES);
-	if (decoder->zstd == NULL || decoder->flat == NULL || decoder->coded == NULL ||
-		decoder->raw == NULL ||
+	if (decoder->recompressor == NULL || decoder->zstd == NULL || decoder->flat == NULL ||
+		decoder->coded == NULL || decoder->raw == NULL ||
 		ZSTD_isError(ZSTD_DCtx_setParameter(
 			decoder->zstd, ZSTD_d_windowLogMax, LINK_WINDOW_LOG))) {
 		link_decoder_free(&decoder);
@@ -61,6 +65,7 @@ void link_decoder_free(struct link_decoder **decoder_at)
 	if (decoder == NULL) {
 		return;
 	}
+	link_recompressor_free(&decoder->recompressor);
 	ZSTD_freeDCtx(decoder->zstd);
 	free(decoder->flat);
 	free(decoder->coded);
@@ -92,7 +97,7 @@ static bool decompress(
 }
 
 /* What the encoder's put_resumption() says. */
-static const char *get_resumption(struct link_decoder *decoder, bool *is_not_held_out)
+static const char *get_resumption(struct link_decoder *decoder, bool *needs_plain_out)
 {
 	struct link_position *position = &decoder->position;
 	struct link_columns *columns = &decoder->columns;
@@ -124,7 +129,7 @@ static const char *get_resumption(struct link_decoder *decoder, bool *is_not_hel
 			return position->mode == (enum link_mode)mode ? NULL
 								      : "frame begins elsewhere";
 		case LINK_EARLIER_NOT_HELD:
-			*is_not_held_out = true;
+			*needs_plain_out = true;
 			return "frame begins within a record that is not held";
 		case LINK_EARLIER_OTHER: break;
 		}
@@ -143,11 +148,41 @@ static bool get_bytes(
 	return bytes != NULL;
 }
 
+/* An image that PostgreSQL compressed and that came as a page. */
+static bool get_page(struct link_decoder *decoder, const struct link_piece *piece, uint8_t *out)
+{
+	const struct wal_block *block = piece->block;
+	const struct link_earlier *earlier = &decoder->state.earlier[block->id];
+	uint32_t length = wal_block_page_bytes(block);
+	const uint8_t *image;
+
+	if (!piece->is_whole || length == 0) {
+		return false;
+	}
+	if (earlier->is_known ? !link_refer_get(
+					&decoder->columns, earlier, block, decoder->page, 0, length)
+			      : !get_bytes(decoder, LINK_COLUMN_IMAGE, decoder->page, length)) {
+		return false;
+	}
+	image = link_image_recompress(
+		decoder->recompressor, decoder->position.version, block, decoder->page);
+	if (image == NULL) {
+		decoder->cannot_recompress = true;
+		return false;
+	}
+	memcpy(out, image, block->image_length);
+	decoder->has_recompressed = true;
+	return true;
+}
+
 static bool get_image(struct link_decoder *decoder, const struct link_piece *piece, uint8_t *out)
 {
 	const struct wal_block *block = piece->block;
 	const struct link_earlier *earlier = &decoder->state.earlier[block->id];
 
+	if (block->image_is_compressed && decoder->state.is_expanded[block->id]) {
+		return get_page(decoder, piece, out);
+	}
 	if (block->image_is_compressed || !earlier->is_known) {
 		return get_bytes(decoder, LINK_COLUMN_IMAGE, out, piece->to - piece->from);
 	}
@@ -358,7 +393,7 @@ static bool get_headers(struct link_decoder *decoder, const struct link_scan *sc
 }
 
 static const char *put_together(struct link_decoder *decoder,
-	const struct link_batch_header *header, size_t coded_length, bool *is_not_held_out)
+	const struct link_batch_header *header, size_t coded_length, bool *needs_plain_out)
 {
 	struct link_scan scan;
 	struct link_item item;
@@ -370,22 +405,26 @@ static const char *put_together(struct link_decoder *decoder,
 		return "batch without columns";
 	}
 	if ((header->flags & LINK_BATCH_BEGINS_FRAME) != 0) {
-		const char *reason = get_resumption(decoder, is_not_held_out);
+		const char *reason = get_resumption(decoder, needs_plain_out);
 
 		if (reason != NULL) {
 			return reason;
 		}
 	}
 	decoder->lookup = (struct link_lookup){.source = &decoder->earlier,
+		.recompressor = decoder->recompressor,
 		.version = decoder->position.version,
 		.segment_bytes = decoder->position.segment_bytes,
 		.limit = header->start};
 	link_scan_init(&scan, &decoder->position, &decoder->pages, decoder->flat);
 	do {
 		if (!get_item(decoder, &scan, &item)) {
-			*is_not_held_out = decoder->lookup.is_not_held;
+			*needs_plain_out =
+				decoder->lookup.is_not_held || decoder->cannot_recompress;
 			return decoder->lookup.is_not_held ? "batch refers to WAL that is not held"
-							   : "batch contradicts itself";
+			       : decoder->cannot_recompress
+				       ? "batch with images that cannot be recompressed here"
+				       : "batch contradicts itself";
 		}
 		if (item.kind != LINK_ITEM_END) {
 			link_scan_pass(&scan, &item);
@@ -416,22 +455,24 @@ static enum link_result decode_content(struct link_decoder *decoder,
 	const struct link_batch_header *header, const uint8_t *bytes, size_t length,
 	const char **reason_out)
 {
-	bool is_not_held = false;
+	bool needs_plain = false;
 	size_t coded_length;
 
+	decoder->has_recompressed = decoder->cannot_recompress = false;
 	if (!decompress(decoder, bytes, length, &coded_length)) {
 		*reason_out = "batch cannot be decompressed";
 		return LINK_BAD;
 	}
 	*reason_out = (header->flags & LINK_BATCH_IS_PLAIN) != 0
 			      ? take_plain(decoder, header, coded_length)
-			      : put_together(decoder, header, coded_length, &is_not_held);
+			      : put_together(decoder, header, coded_length, &needs_plain);
 	if (*reason_out != NULL) {
-		return is_not_held ? LINK_NEED_PLAIN : LINK_BAD;
+		return needs_plain ? LINK_NEED_PLAIN : LINK_BAD;
 	}
 	if (link_batch_crc(header, decoder->raw) != header->crc) {
+		/* Another version of a library may have compressed as many bytes otherwise. */
 		*reason_out = "batch with a wrong checksum";
-		return LINK_BAD;
+		return decoder->has_recompressed ? LINK_NEED_PLAIN : LINK_BAD;
 	}
 	return LINK_OK;
 }

@@ -76,9 +76,33 @@ static bool is_same_page(const struct wal_block *left, const struct wal_block *r
 	       ((left->flags ^ right->flags) & WAL_BLOCK_FORK_MASK) == 0;
 }
 
+/* The image of `block`, whose record has it at lsn. */
+static enum link_earlier_result load_image(struct link_earlier *earlier,
+	struct link_recompressor *recompressor, const struct link_source *source,
+	const struct wal_version *version, lsn_t lsn, uint32_t segment_bytes,
+	const struct wal_block *block)
+{
+	uint8_t *bytes =
+		block->image_is_compressed ? link_recompressor_room(recompressor) : earlier->bytes;
+
+	if (!link_source_read(source, lsn, segment_bytes, bytes, block->image_length)) {
+		return LINK_EARLIER_NOT_HELD;
+	}
+	if (block->image_is_compressed &&
+		!link_image_expand(recompressor, version, block, bytes, earlier->bytes)) {
+		return LINK_EARLIER_OTHER;
+	}
+	earlier->is_known = true;
+	earlier->length = (uint16_t)wal_block_page_bytes(block);
+	earlier->stored_length = block->image_length;
+	earlier->hole_offset = block->hole_offset;
+	return LINK_EARLIER_FOUND;
+}
+
 enum link_earlier_result link_earlier_load(struct link_earlier *earlier,
-	const struct link_source *source, const struct wal_version *version, lsn_t lsn, lsn_t limit,
-	uint32_t segment_bytes, const struct wal_block *block)
+	struct link_recompressor *recompressor, const struct link_source *source,
+	const struct wal_version *version, lsn_t lsn, lsn_t limit, uint32_t segment_bytes,
+	const struct wal_block *block)
 {
 	struct wal_record_head head;
 	enum link_earlier_result result =
@@ -93,8 +117,7 @@ enum link_earlier_result link_earlier_load(struct link_earlier *earlier,
 	for (uint32_t i = 0; i < head.block_count; i++) {
 		const struct wal_block *candidate = &head.blocks[i];
 
-		if (candidate->image_length == 0 || candidate->image_is_compressed ||
-			!is_same_page(candidate, block)) {
+		if (candidate->image_length == 0 || !is_same_page(candidate, block)) {
 			at += (uint64_t)candidate->image_length + candidate->data_length;
 			continue;
 		}
@@ -102,14 +125,8 @@ enum link_earlier_result link_earlier_load(struct link_earlier *earlier,
 		if (link_lsn_advance(lsn, candidate->image_length, segment_bytes) > limit) {
 			return LINK_EARLIER_OTHER;
 		}
-		if (!link_source_read(
-			    source, lsn, segment_bytes, earlier->bytes, candidate->image_length)) {
-			return LINK_EARLIER_NOT_HELD;
-		}
-		earlier->is_known = true;
-		earlier->length = candidate->image_length;
-		earlier->hole_offset = candidate->hole_offset;
-		return LINK_EARLIER_FOUND;
+		return load_image(
+			earlier, recompressor, source, version, lsn, segment_bytes, candidate);
 	}
 	return LINK_EARLIER_OTHER;
 }

@@ -10,6 +10,7 @@
 #include "protocol/link_columns.h"
 #include "protocol/link_fields.h"
 #include "protocol/link_image_index.h"
+#include "protocol/link_recompress.h"
 #include "protocol/link_refer.h"
 #include "protocol/link_scan.h"
 #include "protocol/link_state.h"
@@ -30,6 +31,9 @@ struct link_encoder {
 	struct link_matcher matcher;
 	struct link_pages pages;
 	struct link_image_index *index;
+	struct link_recompressor *recompressor;
+	uint8_t (*expanded)[WAL_PAGE_BYTES]; /* images of the record in progress, by block */
+	uint32_t room;                       /* for what images in this batch are longer as pages */
 	struct link_batch_stats *stats;
 	ZSTD_CCtx *zstd;
 	uint8_t *flat;  /* LINK_FRAME_BYTES */
@@ -60,12 +64,15 @@ struct link_encoder *link_encoder_new(const struct link_encoder_options *options
 	link_columns_init(&encoder->columns);
 	link_position_init(&encoder->position, LSN_INVALID, options->segment_bytes);
 	encoder->index = link_image_index_new(options->index_bytes);
+	encoder->recompressor = link_recompressor_new();
+	encoder->expanded = calloc(WAL_BLOCKS_MAX, WAL_PAGE_BYTES);
 	encoder->flat = malloc(LINK_FRAME_BYTES);
 	encoder->coded = malloc(LINK_CODED_MAX);
 	encoder->batch_capacity = LINK_BATCH_HEADER_BYTES + ZSTD_compressBound(LINK_CODED_MAX) + 64;
 	encoder->batch = malloc(encoder->batch_capacity);
-	if (encoder->index == NULL || encoder->flat == NULL || encoder->coded == NULL ||
-		encoder->batch == NULL || !set_up_zstd(encoder)) {
+	if (encoder->index == NULL || encoder->recompressor == NULL || encoder->expanded == NULL ||
+		encoder->flat == NULL || encoder->coded == NULL || encoder->batch == NULL ||
+		!set_up_zstd(encoder)) {
 		link_encoder_free(&encoder);
 	}
 	return encoder;
@@ -80,6 +87,8 @@ void link_encoder_free(struct link_encoder **encoder_at)
 	}
 	link_columns_release(&encoder->columns);
 	link_image_index_free(&encoder->index);
+	link_recompressor_free(&encoder->recompressor);
+	free(encoder->expanded);
 	ZSTD_freeCCtx(encoder->zstd);
 	free(encoder->flat);
 	free(encoder->coded);
@@ -97,6 +106,11 @@ void link_encoder_set_reach(struct link_encoder *encoder, uint64_t reach_bytes)
 {
 	assert(reach_bytes <= LINK_REACH_MAX);
 	encoder->options.reach_bytes = reach_bytes;
+}
+
+void link_encoder_set_recompress(struct link_encoder *encoder, unsigned recompress)
+{
+	encoder->options.recompress = recompress;
 }
 
 void link_encoder_purge(struct link_encoder *encoder, lsn_t fork)
@@ -117,7 +131,7 @@ static void note_item(void *context, const struct link_scan *scan, const struct 
 		return;
 	}
 	for (uint32_t i = 0; i < head->block_count; i++) {
-		if (head->blocks[i].image_length != 0 && !head->blocks[i].image_is_compressed) {
+		if (head->blocks[i].image_length != 0) {
 			link_image_index_add(encoder->index, &head->blocks[i], item->start);
 		}
 	}
@@ -159,23 +173,68 @@ static enum link_kind kind_of(uint8_t rmgr)
 	}
 }
 
+/* Only a trial tells that the other end will compress the page to the same bytes. */
+static bool expand_image(
+	struct link_encoder *encoder, const struct wal_block *block, const uint8_t *image)
+{
+	const struct wal_version *version = encoder->position.version;
+	uint32_t longer = wal_block_page_bytes(block) - block->image_length;
+	uint8_t *page = encoder->expanded[block->id];
+	const uint8_t *again;
+
+	if (!link_image_is_usable(encoder->options.recompress, version, block) ||
+		wal_block_page_bytes(block) < block->image_length || longer > encoder->room ||
+		!link_image_expand(encoder->recompressor, version, block, image, page)) {
+		return false;
+	}
+	again = link_image_recompress(encoder->recompressor, version, block, page);
+	if (again == NULL || memcmp(again, image, block->image_length) != 0) {
+		return false;
+	}
+	encoder->room -= longer;
+	return true;
+}
+
+/* Bytes [from, to) of the record: only an image that is whole among them can go as a page. */
+static void expand_images(struct link_encoder *encoder, const struct wal_record_head *head,
+	const uint8_t *bytes, uint32_t from, uint32_t to)
+{
+	struct link_pieces pieces;
+	struct link_piece piece;
+
+	memset(encoder->state.is_expanded, 0, sizeof(encoder->state.is_expanded));
+	link_pieces_init(&pieces, head, from, to);
+	while (encoder->options.recompress != 0 && link_pieces_next(&pieces, &piece)) {
+		if (piece.is_image && piece.block->image_is_compressed && piece.is_whole) {
+			encoder->state.is_expanded[piece.block->id] =
+				expand_image(encoder, piece.block, bytes + piece.at);
+		}
+	}
+}
+
 static void put_image(
 	struct link_encoder *encoder, const struct link_piece *piece, const uint8_t *bytes)
 {
 	const struct wal_block *block = piece->block;
 	const struct link_earlier *earlier = &encoder->state.earlier[block->id];
-	uint32_t length = piece->to - piece->from;
+	uint32_t from = piece->from, to = piece->to, length = to - from;
 
-	if (block->image_is_compressed) {
+	if (block->image_is_compressed && !encoder->state.is_expanded[block->id]) {
 		link_put_bytes(&encoder->columns, LINK_COLUMN_IMAGE, bytes, length);
 		encoder->stats->raw[LINK_KIND_IMAGE_COMPRESSED] += length;
-	} else if (!earlier->is_known) {
-		link_put_bytes(&encoder->columns, LINK_COLUMN_IMAGE, bytes, length);
+		return;
+	}
+	if (block->image_is_compressed) {
+		bytes = encoder->expanded[block->id];
+		to = wal_block_page_bytes(block);
+	}
+	if (!earlier->is_known) {
+		link_put_bytes(&encoder->columns, LINK_COLUMN_IMAGE, bytes, to - from);
 		encoder->stats->raw[LINK_KIND_IMAGE_NEW] += length;
 		encoder->stats->images_new += piece->from == 0;
 	} else {
-		link_refer_put(&encoder->matcher, &encoder->columns, earlier, block, bytes,
-			piece->from, piece->to);
+		link_refer_put(
+			&encoder->matcher, &encoder->columns, earlier, block, bytes, from, to);
 		encoder->stats->raw[LINK_KIND_IMAGE_REFERRED] += length;
 		encoder->stats->images_referred += piece->from == 0;
 	}
@@ -237,6 +296,7 @@ static void put_record(
 	if (is_crc_given) {
 		link_put_bytes(columns, LINK_COLUMN_EXTRA, bytes + WAL_RECORD_CRC_AT, 4);
 	}
+	expand_images(encoder, head, bytes + head->length, head->length, item->length);
 	link_put_head(&encoder->state, columns, &encoder->lookup, head);
 	encoder->stats->raw[kind_of(head->rmgr)] += head->length;
 	put_payload(encoder, head, bytes + head->length, head->length, item->length);
@@ -252,6 +312,8 @@ static void put_item(
 	case LINK_ITEM_BODY:
 		encoder->state.current = NULL;
 		if (!encoder->state.has_earlier) {
+			expand_images(encoder, &scan->position->head, bytes, item->from,
+				item->from + item->length);
 			link_put_earlier(&encoder->state, &encoder->columns, &encoder->lookup,
 				&scan->position->head, item->from);
 		}
@@ -374,15 +436,14 @@ static void count_sent(struct link_batch_stats *stats, const struct link_columns
 		LINK_COLUMN_COPY, LINK_COLUMN_SHIFT, LINK_COLUMN_PATCH};
 	uint64_t total = link_columns_bytes(columns), rest = total, raw_rest = 0;
 	uint64_t weight[LINK_KIND_COUNT] = {0};
-	uint32_t new_images =
-		stats->raw[LINK_KIND_IMAGE_NEW] + stats->raw[LINK_KIND_IMAGE_COMPRESSED];
 
 	for (size_t i = 0; i < sizeof(referred) / sizeof(referred[0]); i++) {
 		weight[LINK_KIND_IMAGE_REFERRED] += columns->column[referred[i]].length;
 	}
-	weight[LINK_KIND_IMAGE_NEW] = stats->raw[LINK_KIND_IMAGE_NEW];
 	weight[LINK_KIND_IMAGE_COMPRESSED] = stats->raw[LINK_KIND_IMAGE_COMPRESSED];
-	rest -= weight[LINK_KIND_IMAGE_REFERRED] + new_images;
+	weight[LINK_KIND_IMAGE_NEW] =
+		columns->column[LINK_COLUMN_IMAGE].length - stats->raw[LINK_KIND_IMAGE_COMPRESSED];
+	rest -= weight[LINK_KIND_IMAGE_REFERRED] + columns->column[LINK_COLUMN_IMAGE].length;
 	for (int kind = LINK_KIND_HEAP; kind <= LINK_KIND_OTHER; kind++) {
 		raw_rest += stats->raw[kind];
 	}
@@ -466,7 +527,9 @@ bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_
 		return false;
 	}
 	header.flags = encoder->is_started ? 0 : LINK_BATCH_BEGINS_FRAME;
+	encoder->room = LINK_FRAME_BYTES - header.length + LINK_CODED_ROOM;
 	encoder->lookup = (struct link_lookup){.source = &encoder->options.earlier,
+		.recompressor = encoder->recompressor,
 		.segment_bytes = encoder->options.segment_bytes,
 		.limit = start,
 		.horizon = start > encoder->options.reach_bytes

@@ -34,10 +34,10 @@ struct finder {
 
 void link_refer_foresee(struct link_earlier *earlier, const struct wal_block *block)
 {
-	uint16_t upper = (uint16_t)(block->hole_offset + WAL_PAGE_BYTES - block->image_length);
+	uint32_t length = wal_block_page_bytes(block);
+	uint16_t upper = (uint16_t)(block->hole_offset + WAL_PAGE_BYTES - length);
 
-	if (!earlier->is_known || block->image_length == WAL_PAGE_BYTES ||
-		earlier->length < PAGE_LOWER_AT + 4) {
+	if (!earlier->is_known || length == WAL_PAGE_BYTES || earlier->length < PAGE_LOWER_AT + 4) {
 		return;
 	}
 	memcpy(earlier->bytes + PAGE_LOWER_AT, &block->hole_offset, 2);
@@ -207,11 +207,11 @@ uint32_t link_refer_put(struct link_matcher *matcher, struct link_columns *colum
 		.old_length = earlier->length,
 		.from = (int32_t)from,
 		.to = (int32_t)to,
-		.end_shift = (int32_t)earlier->length - (int32_t)block->image_length,
+		.end_shift = (int32_t)earlier->length - (int32_t)wal_block_page_bytes(block),
 		.literal = (int32_t)from};
 	uint32_t rest;
 
-	assert(earlier->is_known && from < to && to <= block->image_length);
+	assert(earlier->is_known && from < to && to <= wal_block_page_bytes(block));
 	find_copies(&finder);
 	rest = to - (uint32_t)finder.literal;
 	if (rest > 0) {
@@ -239,7 +239,7 @@ static int64_t read_shift(struct link_columns *columns, int64_t shift, int64_t e
 bool link_refer_get(struct link_columns *columns, const struct link_earlier *earlier,
 	const struct wal_block *block, uint8_t *bytes_out, uint32_t from, uint32_t to)
 {
-	int64_t end_shift = (int64_t)earlier->length - block->image_length, shift = 0;
+	int64_t end_shift = (int64_t)earlier->length - wal_block_page_bytes(block), shift = 0;
 	uint64_t at = from;
 
 	while (at < to) {

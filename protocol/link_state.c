@@ -271,41 +271,44 @@ static void put_earlier(struct link_state *state, struct link_columns *columns,
 	struct link_lookup *lookup, const struct wal_block *block)
 {
 	struct link_earlier *earlier = &state->earlier[block->id];
+	bool is_expanded = block->image_is_compressed && state->is_expanded[block->id];
 	lsn_t lsn;
 
 	earlier->is_known = false;
-	if (block->image_is_compressed) {
+	if (block->image_is_compressed && !is_expanded) {
+		link_put_varint(columns, LINK_COLUMN_EARLIER, 0);
 		return;
 	}
 	lsn = link_image_index_find(lookup->index, block, lookup->limit);
 	if (lsn == LSN_INVALID || lsn < lookup->horizon ||
-		link_earlier_load(earlier, lookup->source, lookup->version, lsn, lookup->limit,
-			lookup->segment_bytes, block) != LINK_EARLIER_FOUND) {
-		link_put_varint(columns, LINK_COLUMN_EARLIER, 0);
+		link_earlier_load(earlier, lookup->recompressor, lookup->source, lookup->version,
+			lsn, lookup->limit, lookup->segment_bytes, block) != LINK_EARLIER_FOUND) {
+		link_put_varint(columns, LINK_COLUMN_EARLIER, is_expanded ? 1 : 0);
 		return;
 	}
 	/* Records begin at multiples of 8, a batch perhaps not. */
-	link_put_varint(columns, LINK_COLUMN_EARLIER, 1 + (lookup->limit / 8 - lsn / 8));
+	link_put_varint(columns, LINK_COLUMN_EARLIER,
+		(is_expanded ? 2 : 1) + (lookup->limit / 8 - lsn / 8));
 }
 
 static bool get_earlier(struct link_state *state, struct link_columns *columns,
 	struct link_lookup *lookup, const struct wal_block *block)
 {
 	struct link_earlier *earlier = &state->earlier[block->id];
-	uint64_t back;
+	uint64_t back = link_get_varint(columns, LINK_COLUMN_EARLIER);
 
 	earlier->is_known = false;
-	if (block->image_is_compressed) {
-		return true;
+	state->is_expanded[block->id] = block->image_is_compressed && back > 0;
+	if (state->is_expanded[block->id]) {
+		back--;
 	}
-	back = link_get_varint(columns, LINK_COLUMN_EARLIER);
 	if (back == 0) {
 		return true;
 	}
 	if (back - 1 > lookup->limit / 8) {
 		return false;
 	}
-	switch (link_earlier_load(earlier, lookup->source, lookup->version,
+	switch (link_earlier_load(earlier, lookup->recompressor, lookup->source, lookup->version,
 		(lookup->limit / 8 - (back - 1)) * 8, lookup->limit, lookup->segment_bytes,
 		block)) {
 	case LINK_EARLIER_FOUND: return true;
@@ -332,17 +335,51 @@ static void put_block(struct link_state *state, struct link_columns *columns,
 	if (state->earlier[block->id].is_known) {
 		struct link_earlier *earlier = &state->earlier[block->id];
 
-		link_put_delta(columns, LINK_COLUMN_LENGTH, block->image_length, earlier->length);
+		link_put_delta(columns, LINK_COLUMN_LENGTH, block->image_length,
+			block->image_is_compressed ? earlier->stored_length : earlier->length);
 		link_put_delta(
 			columns, LINK_COLUMN_LENGTH, block->hole_offset, earlier->hole_offset);
+		if (block->has_hole_length) {
+			link_put_delta(columns, LINK_COLUMN_LENGTH, block->hole_length,
+				WAL_PAGE_BYTES - earlier->length);
+		}
 		link_refer_foresee(earlier, block);
-	} else {
-		put_length(columns, lengths, block->image_length);
-		put_length(columns, lengths, block->hole_offset);
+		return;
 	}
+	put_length(columns, lengths, block->image_length);
+	put_length(columns, lengths, block->hole_offset);
 	if (block->has_hole_length) {
 		put_length(columns, lengths, block->hole_length);
 	}
+}
+
+/* What put_block() says of an image's length and hole. */
+static bool get_image(struct link_state *state, struct link_columns *columns,
+	struct lengths *lengths, struct wal_block *block)
+{
+	struct link_earlier *earlier = &state->earlier[block->id];
+	uint64_t image, hole, hole_length = 0;
+
+	if (earlier->is_known) {
+		image = link_get_delta(columns, LINK_COLUMN_LENGTH,
+			block->image_is_compressed ? earlier->stored_length : earlier->length);
+		hole = link_get_delta(columns, LINK_COLUMN_LENGTH, earlier->hole_offset);
+		hole_length = block->has_hole_length ? link_get_delta(columns, LINK_COLUMN_LENGTH,
+							       WAL_PAGE_BYTES - earlier->length)
+						     : 0;
+	} else {
+		image = get_length(columns, lengths);
+		hole = get_length(columns, lengths);
+		hole_length = block->has_hole_length ? get_length(columns, lengths) : 0;
+	}
+	if (image > WAL_PAGE_BYTES || hole > WAL_PAGE_BYTES || hole_length > UINT16_MAX) {
+		return false;
+	}
+	block->image_length = (uint16_t)image;
+	block->hole_offset = (uint16_t)hole;
+	block->hole_length = (uint16_t)hole_length;
+	link_refer_foresee(earlier, block);
+	return true;
 }
 
 static bool get_block(struct link_state *state, struct link_columns *columns,
@@ -350,7 +387,7 @@ static bool get_block(struct link_state *state, struct link_columns *columns,
 {
 	uint32_t *last = block_slot(state, block);
 	uint64_t number = link_get_delta(columns, LINK_COLUMN_BLOCK, *last);
-	uint64_t data = 0, image, hole, hole_length = 0;
+	uint64_t data = 0;
 
 	block->number = *last = (uint32_t)number;
 	if ((block->flags & WAL_BLOCK_HAS_DATA) != 0) {
@@ -363,28 +400,8 @@ static bool get_block(struct link_state *state, struct link_columns *columns,
 	if ((block->flags & WAL_BLOCK_HAS_IMAGE) == 0) {
 		return true;
 	}
-	if (!get_earlier(state, columns, lookup, block)) {
-		return false;
-	}
-	if (state->earlier[block->id].is_known) {
-		const struct link_earlier *earlier = &state->earlier[block->id];
-
-		image = link_get_delta(columns, LINK_COLUMN_LENGTH, earlier->length);
-		hole = link_get_delta(columns, LINK_COLUMN_LENGTH, earlier->hole_offset);
-	} else {
-		image = get_length(columns, lengths);
-		hole = get_length(columns, lengths);
-	}
-	if (block->has_hole_length) {
-		hole_length = get_length(columns, lengths);
-	}
-	block->image_length = (uint16_t)image;
-	block->hole_offset = (uint16_t)hole;
-	block->hole_length = (uint16_t)hole_length;
-	if (state->earlier[block->id].is_known) {
-		link_refer_foresee(&state->earlier[block->id], block);
-	}
-	return image <= WAL_PAGE_BYTES && hole <= WAL_PAGE_BYTES && hole_length <= UINT16_MAX;
+	return get_earlier(state, columns, lookup, block) &&
+	       get_image(state, columns, lengths, block);
 }
 
 void link_put_head(struct link_state *state, struct link_columns *columns,

@@ -401,6 +401,33 @@ uint64_t wal_record_payload_bytes(const struct wal_record_head *head)
 	return bytes;
 }
 
+enum wal_image_method wal_image_method(
+	const struct wal_version *version, const struct wal_block *block)
+{
+	uint8_t method = block->image_info & version->image_compressed;
+
+	if (method == 0) {
+		return WAL_IMAGE_AS_IT_IS;
+	}
+	if (version->major < 15) {
+		return WAL_IMAGE_PGLZ;
+	}
+	switch (method) {
+	case 0x04: return WAL_IMAGE_PGLZ;
+	case 0x08: return WAL_IMAGE_LZ4;
+	case 0x10: return WAL_IMAGE_ZSTD;
+	default: return WAL_IMAGE_UNKNOWN;
+	}
+}
+
+uint32_t wal_block_page_bytes(const struct wal_block *block)
+{
+	if (!block->image_is_compressed) {
+		return block->image_length;
+	}
+	return block->hole_length < WAL_PAGE_BYTES ? WAL_PAGE_BYTES - block->hole_length : 0;
+}
+
 bool wal_record_is_switch(const struct wal_record_head *head)
 {
 	return head->rmgr == RMGR_XLOG && (head->info & XLOG_INFO_MASK) == XLOG_SWITCH;

@@ -19,6 +19,8 @@
 #define LINK_WINDOW_LOG 21
 /* What is coded never takes more: else the batch goes plain. */
 #define LINK_CODED_MAX (LINK_FRAME_BYTES + LINK_FRAME_BYTES / 4)
+/* Of that, what images that go as pages may take beyond the bytes of a whole frame. */
+#define LINK_CODED_ROOM (LINK_FRAME_BYTES / 16)
 
 struct link_batch_header {
 	uint8_t version;

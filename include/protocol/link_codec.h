@@ -34,11 +34,25 @@ struct link_decoder;
 
 struct link_encoder_options {
 	uint32_t segment_bytes;
-	int level;                  /* of zstd, 1 to 19 */
-	uint64_t reach_bytes;       /* how far back batches may refer; 0: not at all */
-	size_t index_bytes;         /* memory for finding earlier images: 2 MB a GB of reach */
+	int level;            /* of zstd, 1 to 19 */
+	uint64_t reach_bytes; /* how far back batches may refer; 0: not at all */
+	size_t index_bytes;   /* memory for finding earlier images: 2 MB a GB of reach */
+	/* LINK_RECOMPRESS_*: images that PostgreSQL compressed in these ways may go as what changed
+	 * in the page, for the receiver to compress again. 0 leaves them as they are, which costs
+	 * bytes and saves CPU. No more than every receiver can do: link_recompress_usable(). */
+	unsigned recompress;
 	struct link_source earlier; /* WAL before the batch, all of it that is within reach */
 };
+
+#define LINK_RECOMPRESS_LZ4  0x01u
+#define LINK_RECOMPRESS_ZSTD 0x02u
+#define LINK_RECOMPRESS_PGLZ 0x04u
+
+/* What this side recompresses with, for the other side to compare: "lz4=1.9.4 zstd=1.5.4". Valid
+ * until the thread's next call. */
+const char *link_recompress_versions(void);
+/* Those of LINK_RECOMPRESS_* that yield the same bytes on a peer that says this of itself. */
+unsigned link_recompress_usable(const char *peer_versions);
 
 /* What a batch was made of. */
 enum link_kind {
@@ -86,6 +100,7 @@ void link_encoder_purge(struct link_encoder *encoder, lsn_t fork);
 /* Take effect with the next frame and the next batch. */
 void link_encoder_set_level(struct link_encoder *encoder, int level);
 void link_encoder_set_reach(struct link_encoder *encoder, uint64_t reach_bytes);
+void link_encoder_set_recompress(struct link_encoder *encoder, unsigned recompress);
 
 enum link_result {
 	LINK_OK,

@@ -4,6 +4,7 @@
 #ifndef PROTOCOL_LINK_EARLIER_H
 #define PROTOCOL_LINK_EARLIER_H
 
+#include "protocol/link_recompress.h"
 #include "protocol/lsn.h"
 #include "protocol/wal_record.h"
 
@@ -21,10 +22,11 @@ struct link_source {
 	void *context;
 };
 
-/* An image as a record before this batch has it. */
+/* The page of an image that a record before this batch has, its hole left out. */
 struct link_earlier {
 	bool is_known;
 	uint16_t length;
+	uint16_t stored_length; /* as the record has it: less when PostgreSQL compressed it */
 	uint16_t hole_offset;
 	uint8_t bytes[WAL_PAGE_BYTES];
 };
@@ -42,7 +44,8 @@ enum link_earlier_result link_source_read_head(const struct link_source *source,
 /* The image of that page in the record at lsn, which ends at or before limit. OTHER: there is none,
  * or none that can be copied from. */
 enum link_earlier_result link_earlier_load(struct link_earlier *earlier,
-	const struct link_source *source, const struct wal_version *version, lsn_t lsn, lsn_t limit,
-	uint32_t segment_bytes, const struct wal_block *block);
+	struct link_recompressor *recompressor, const struct link_source *source,
+	const struct wal_version *version, lsn_t lsn, lsn_t limit, uint32_t segment_bytes,
+	const struct wal_block *block);
 
 #endif

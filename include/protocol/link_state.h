@@ -59,11 +59,15 @@ struct link_state {
 	/* Earlier images of the record in progress, by block. */
 	bool has_earlier;
 	struct link_earlier earlier[WAL_BLOCKS_MAX];
+	/* Those of its images that PostgreSQL compressed and that go as pages. Writing: to be set
+	 * before the head. */
+	bool is_expanded[WAL_BLOCKS_MAX];
 };
 
 /* Where earlier images are looked for while heads are coded. */
 struct link_lookup {
 	const struct link_source *source;
+	struct link_recompressor *recompressor;
 	const struct wal_version *version;
 	uint32_t segment_bytes;
 	lsn_t limit;                          /* where the batch begins: nothing later is read */

@@ -127,6 +127,20 @@ uint32_t wal_record_head_bytes(const struct wal_record_head *head);
 /* Bytes after the head. */
 uint64_t wal_record_payload_bytes(const struct wal_record_head *head);
 
+/* How PostgreSQL compressed the block's image. */
+enum wal_image_method {
+	WAL_IMAGE_AS_IT_IS,
+	WAL_IMAGE_PGLZ,
+	WAL_IMAGE_LZ4,
+	WAL_IMAGE_ZSTD,
+	WAL_IMAGE_UNKNOWN,
+};
+
+enum wal_image_method wal_image_method(
+	const struct wal_version *version, const struct wal_block *block);
+/* Bytes of the block's page without its hole, which its image holds; 0: an impossible hole. */
+uint32_t wal_block_page_bytes(const struct wal_block *block);
+
 /* The rest of the segment after this record is zeros (XLOG_SWITCH). */
 bool wal_record_is_switch(const struct wal_record_head *head);
 

@@ -44,6 +44,7 @@ static void set_up(void)
 		.level = 1,
 		.reach_bytes = SEGMENT_BYTES,
 		.index_bytes = 4096,
+		.recompress = link_recompress_usable(link_recompress_versions()),
 		.earlier = {.read = read_past, .context = &past}};
 
 	encoder = link_encoder_new(&options);

@@ -6,8 +6,10 @@
 #include "protocol/crc32c.h"
 
 #include <assert.h>
+#include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 
 struct link_wal *link_wal_new(lsn_t start, uint32_t segment_bytes, size_t capacity, uint64_t seed)
 {
@@ -26,7 +28,8 @@ struct link_wal *link_wal_new(lsn_t start, uint32_t segment_bytes, size_t capaci
 	wal->random = seed * 2 + 1;
 	for (size_t i = 0; i < LINK_WAL_PAGES; i++) {
 		for (size_t at = 0; at < WAL_PAGE_BYTES; at++) {
-			wal->pages[i][at] = (uint8_t)link_wal_random(wal, 256);
+			wal->pages[i][at] =
+				(uint8_t)(at % 512 < 384 ? link_wal_random(wal, 256) : 0);
 		}
 	}
 	wal->held_to = SIZE_MAX;
@@ -150,6 +153,36 @@ static void change_page(struct link_wal *wal, uint8_t *page)
 	}
 }
 
+/* As XLogCompressBackupBlock() in xloginsert.c does it, from 15 on. */
+static void compress_image(
+	struct link_wal *wal, struct wal_block *block, uint16_t hole_length, uint8_t *at)
+{
+	uint8_t room[2 * WAL_PAGE_BYTES];
+	bool is_zstd = link_wal_random(wal, 2) == 0;
+	size_t length;
+
+	if (!wal->compresses || link_wal_random(wal, 4) == 0) {
+		return;
+	}
+	if (is_zstd) {
+		length = ZSTD_compress(room, sizeof(room), at, block->image_length,
+			wal->compresses_otherwise ? -3 : ZSTD_CLEVEL_DEFAULT);
+		assert(!ZSTD_isError(length));
+	} else {
+		length = (size_t)LZ4_compress_fast((const char *)at, (char *)room,
+			block->image_length, sizeof(room), wal->compresses_otherwise ? 20 : 1);
+	}
+	if (length + 2 >= block->image_length) {
+		return;
+	}
+	memcpy(at, room, length);
+	block->image_info |= is_zstd ? 0x10 : 0x08;
+	block->image_is_compressed = true;
+	block->has_hole_length = hole_length != 0;
+	block->hole_length = hole_length;
+	block->image_length = (uint16_t)length;
+}
+
 static uint8_t *put_image(struct link_wal *wal, struct wal_block *block, uint32_t page, uint8_t *at)
 {
 	uint8_t *bytes = wal->pages[page];
@@ -163,7 +196,8 @@ static uint8_t *put_image(struct link_wal *wal, struct wal_block *block, uint32_
 		block->image_info = 0x02;
 		block->image_length = WAL_PAGE_BYTES;
 		memcpy(at, bytes, WAL_PAGE_BYTES);
-		return at + WAL_PAGE_BYTES;
+		compress_image(wal, block, 0, at);
+		return at + block->image_length;
 	}
 	block->image_info = 0x03;
 	block->hole_offset = (uint16_t)(200 + 4 * link_wal_random(wal, 20));
@@ -174,6 +208,7 @@ static uint8_t *put_image(struct link_wal *wal, struct wal_block *block, uint32_
 	block->image_length = (uint16_t)(WAL_PAGE_BYTES - hole_length);
 	memcpy(at, bytes, block->hole_offset);
 	memcpy(at + block->hole_offset, bytes + upper, WAL_PAGE_BYTES - upper);
+	compress_image(wal, block, hole_length, at);
 	return at + block->image_length;
 }
 

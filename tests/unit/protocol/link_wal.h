@@ -23,6 +23,8 @@ struct link_wal {
 	uint16_t magic;
 	tli_t tli;
 	uint16_t page_info; /* WAL_PAGE_REMOVABLE or 0 */
+	bool compresses; /* images, as PostgreSQL does with lz4 or zstd, or not at all: at random */
+	bool compresses_otherwise; /* at levels that PostgreSQL does not use */
 	lsn_t previous;
 	uint64_t random;
 	size_t held_from, held_to; /* what link_wal_source() shows */
