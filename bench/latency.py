@@ -1,5 +1,6 @@
 """Latency: from the return of a commit to its row being visible on a standby: direct, cascaded, relayed.
 
+Also with two in between: standbys, or a hub and an edge.
 One path runs at a time, in turns, so that no other replay competes for the processors.
 """
 import os
@@ -14,13 +15,22 @@ WARM_UP = 200
 
 def paths(site, primary, fsync):
     """The servers of each path, to be started in this order; the last is the standby asked."""
-    relay = site.relay(primary)
-    cascade = site.standby(primary, primary, "cascade", start=False, fsync=fsync)
-    direct = site.standby(primary, primary, "direct", start=False, fsync=fsync)
-    cascaded = site.standby(primary, cascade, "cascaded", start=False, fsync=fsync)
-    relayed = site.standby(primary, relay, "relayed", start=False, fsync=fsync)
-    relay.stop()
-    return {"direct": [direct], "cascade": [cascade, cascaded], "relay": [relay, relayed]}
+    def standby(upstream, name):
+        return site.standby(primary, upstream, name, start=False, fsync=fsync)
+    relay, hub = site.relay(primary), site.relay(primary, "hub")
+    edge = site.relay(hub, "edge")
+    cascade = standby(primary, "cascade")
+    second = standby(cascade, "second")
+    each = {
+        "direct": [standby(primary, "direct")],
+        "cascade": [cascade, standby(cascade, "cascaded")],
+        "cascade of two": [cascade, second, standby(second, "cascaded_twice")],
+        "relay": [relay, standby(relay, "relayed")],
+        "hub and edge": [hub, edge, standby(edge, "behind_edge")],
+    }
+    for server in (edge, hub, relay):
+        server.stop()
+    return each
 
 
 def run_turn(primary, servers, first, count):
@@ -70,10 +80,10 @@ def measure(arguments):
 
 
 def table(results):
-    yield f"{'':10} {'path':10} {'median us':>10} {'p90':>8} {'p99':>8} {'added':>8}   medians of turns"
+    yield f"{'':10} {'path':14} {'median us':>10} {'p90':>8} {'p99':>8} {'added':>8}   medians of turns"
     for fsync, figures in results.items():
         base = figures["direct"]["median_us"]
         for name, row in figures.items():
             turns = " ".join(f"{value:.0f}" for value in row["medians_us"])
-            yield (f"{fsync:10} {name:10} {row['median_us']:10.0f} {row['p90_us']:8.0f} "
+            yield (f"{fsync:10} {name:14} {row['median_us']:10.0f} {row['p90_us']:8.0f} "
                    f"{row['p99_us']:8.0f} {row['median_us'] - base:8.0f}   {turns}")

@@ -10,12 +10,15 @@ sys.path[:0] = [str(Path(__file__).resolve().parent),
                 str(Path(__file__).resolve().parent.parent / "tests")]
 
 import catch_up  # noqa: E402
+import edges  # noqa: E402
+import goodput  # noqa: E402
 import latency  # noqa: E402
 import memory  # noqa: E402
 import restart  # noqa: E402
+import wire  # noqa: E402
 
-MEASUREMENTS = {"catch_up": catch_up, "latency": latency, "memory": memory,
-                "restart": restart}
+MEASUREMENTS = {"catch_up": catch_up, "latency": latency, "memory": memory, "restart": restart,
+                "edges": edges, "goodput": goodput, "wire": wire}
 
 
 def machine():
@@ -35,6 +38,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (3)")
     parser.add_argument("--megabytes", type=int, default=512, help="WAL of the catch-up (512)")
     parser.add_argument("--commits", type=int, default=1000, help="commits of a latency turn (1000)")
+    parser.add_argument("--wan-megabytes", type=int, default=64, help="WAL over the WAN (64)")
+    parser.add_argument("--seconds", type=int, default=20,
+                        help="length of a load of edges and wire (20)")
     parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     results = {"machine": machine()}
