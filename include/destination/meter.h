@@ -14,6 +14,8 @@
  *                   handshake, pure acknowledgements and retransmissions
  *   billed_received likewise of what came in
  *   backup_billed   the part of billed_sent that left while a base backup passed
+ *   plain_billed    what the same WAL would have been billed as a plain stream: messages of 128 kB
+ *                   with 30 bytes of header each, in full segments; less than any real standby's
  *
  * Billed bytes come from the kernel's account of a connection, TCP_INFO (tcp(7), struct tcp_info in
  * linux/tcp.h, filled by tcp_get_info() of net/ipv4/tcp.c):
@@ -42,6 +44,7 @@ enum meter_counter {
 	METER_BILLED_SENT,
 	METER_BILLED_RECEIVED,
 	METER_BACKUP_BILLED,
+	METER_PLAIN_BILLED,
 	METER_COUNTERS,
 };
 
@@ -64,6 +67,10 @@ struct meter_tcp {
 
 uint64_t meter_billed_sent(const struct meter_tcp *tcp);
 uint64_t meter_billed_received(const struct meter_tcp *tcp);
+/* Over a connection of that kind; only is_tcp, is_ipv6, has_timestamps and segment_bytes count. */
+uint64_t meter_plain_billed(const struct meter_tcp *tcp, uint64_t wal_bytes);
+/* What came of it that less was sent than that; 0 where it was more. */
+uint64_t meter_saved(const struct meter_counts *counts);
 
 struct meter;
 

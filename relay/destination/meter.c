@@ -16,6 +16,8 @@
 #define HANDSHAKE_OPTION_BYTES 20u
 /* Of a segment's payload when the kernel did not tell. */
 #define SEGMENT_BYTES_USUAL 1448u
+#define PLAIN_MESSAGE_BYTES 131072u
+#define PLAIN_HEADER_BYTES  30u
 
 struct block {
 	_Alignas(128) _Atomic uint64_t bytes[METER_COUNTERS];
@@ -38,12 +40,17 @@ static uint64_t handshake_bytes(const struct meter_tcp *tcp)
 	       HANDSHAKE_OPTION_BYTES;
 }
 
+static uint64_t segment_bytes_of(const struct meter_tcp *tcp)
+{
+	return tcp->segment_bytes != 0 ? tcp->segment_bytes : SEGMENT_BYTES_USUAL;
+}
+
 uint64_t meter_billed_sent(const struct meter_tcp *tcp)
 {
 	if (!tcp->is_tcp) {
 		return 0;
 	}
-	unsigned segment_bytes = tcp->segment_bytes != 0 ? tcp->segment_bytes : SEGMENT_BYTES_USUAL;
+	uint64_t segment_bytes = segment_bytes_of(tcp);
 	uint64_t unsent_segments = (tcp->unsent_bytes + segment_bytes - 1) / segment_bytes;
 	return tcp->bytes_sent + tcp->unsent_bytes +
 	       (tcp->segments_sent + unsent_segments) * header_bytes(tcp) + handshake_bytes(tcp);
@@ -56,6 +63,24 @@ uint64_t meter_billed_received(const struct meter_tcp *tcp)
 	}
 	return tcp->bytes_received + tcp->segments_received * header_bytes(tcp) +
 	       handshake_bytes(tcp);
+}
+
+uint64_t meter_plain_billed(const struct meter_tcp *tcp, uint64_t wal_bytes)
+{
+	if (!tcp->is_tcp) {
+		return 0;
+	}
+	uint64_t segment_bytes = segment_bytes_of(tcp);
+	uint64_t messages = wal_bytes / PLAIN_MESSAGE_BYTES;
+	uint64_t stream_bytes = wal_bytes + messages * PLAIN_HEADER_BYTES;
+	return stream_bytes + stream_bytes / segment_bytes * header_bytes(tcp);
+}
+
+uint64_t meter_saved(const struct meter_counts *counts)
+{
+	uint64_t billed = counts->bytes[METER_BILLED_SENT] - counts->bytes[METER_BACKUP_BILLED];
+	uint64_t plain = counts->bytes[METER_PLAIN_BILLED];
+	return plain > billed ? plain - billed : 0;
 }
 
 struct meter *meter_new(unsigned loop_count)

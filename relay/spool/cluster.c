@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "protocol/lsn.h"
-#include "spool/sql.h"
+#include "base/sql.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #include "spool/slot_rows.h"
 
 #include "base/database.h"
-#include "spool/sql.h"
+#include "base/sql.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * The tables here are small and their values few, so everything goes in and out as text and
  * SQLite's column affinity keeps integers integers. For database jobs, on the database's thread.
  */
-#ifndef SPOOL_SQL_H
-#define SPOOL_SQL_H
+#ifndef BASE_SQL_H
+#define BASE_SQL_H
 
 #include "base/error.h"
 
@@ -14,7 +14,7 @@
 
 struct sqlite3;
 
-#define SQL_COLUMNS_MAX 8
+#define SQL_COLUMNS_MAX 16
 
 /* A row: NULL stands for SQL's NULL; valid during the call. false ends the statement; err is set.
  */

@@ -1,7 +1,7 @@
 /*
  * sql: prepare, bind, step, finalize, in one place. A statement that fails names itself.
  */
-#include "spool/sql.h"
+#include "base/sql.h"
 
 #include <assert.h>
 #include <sqlite3.h>
