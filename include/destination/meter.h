@@ -60,6 +60,8 @@ struct meter_tcp {
 	uint64_t segments_received;
 	uint64_t unsent_bytes;  /* only for a connection about to be closed: the kernel goes on */
 	unsigned segment_bytes; /* payload of a full segment */
+	unsigned closing_sent;  /* likewise: FIN and acknowledgements that follow */
+	unsigned closing_received;
 	bool is_tcp;
 	bool is_ipv6;
 	bool has_timestamps;

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct destinations;
 struct downstream;
 struct hba;
 struct user_list;
@@ -44,6 +45,7 @@ struct downstream_options {
 	struct cluster *cluster;
 	struct wal_store *store;
 	struct slots *slots;
+	struct destinations *destinations; /* outlives it; NULL: nothing is counted */
 	const struct passthrough *passthrough;
 	struct downstream_limits limits;
 	/* What downstream_replayed_lsn() answers may have moved: the standby that held it back
@@ -67,6 +69,7 @@ struct standby_stats {
 	char application_name[64];
 	char peer[64];
 	char slot[SLOT_NAME_SIZE];
+	const char *destination; /* valid as long as the relay's destinations */
 	enum standby_state state;
 	tli_t tli;
 	lsn_t sent_lsn;
@@ -84,6 +87,9 @@ struct standby_stats {
 
 const char *standby_state_name(enum standby_state state); /* as pg_stat_replication spells it */
 
+/* How many loops there will be, and count, with that option. */
+unsigned downstream_loop_count(unsigned sender_threads);
+
 struct downstream *downstream_new(
 	const struct downstream_options *options, struct error *err) MUST_CHECK;
 /* After downstream_stop() said so. Joins the loops. */
@@ -94,6 +100,8 @@ bool downstream_start(struct downstream *downstream, struct error *err) MUST_CHE
 void downstream_accept(
 	struct downstream *downstream, int fd, const struct sockaddr *peer, size_t peer_length);
 void downstream_set_limits(struct downstream *downstream, const struct downstream_limits *limits);
+/* Whom destinations match has changed: every connection is matched again, soon. */
+void downstream_match_again(struct downstream *downstream);
 /* Clean stop, as a primary's: refuse new commands, send what is there, wait until each standby has
  * confirmed it or timeout_us has passed, say goodbye ("COPY 0"). stopped(context) is then posted to
  * loop. */

@@ -37,6 +37,7 @@ struct downstream_shared {
 	const struct passthrough *passthrough;
 	struct connection_registry *registry;
 	struct live_limits *limits;
+	struct destinations *destinations; /* NULL: nobody counts */
 	uint8_t mock_key[32];
 	atomic_bool is_stopping;
 	atomic_uint drop_waiters;             /* sessions that wait for a slot to become free */
@@ -52,6 +53,7 @@ struct downstream_shared {
 struct session_host {
 	struct downstream_shared *shared;
 	struct loop *loop;
+	unsigned number; /* of the loop, among those that count */
 	struct turns *turns;
 	/* Held while a session changes text that downstream_session_read_stats() reads, and while a
 	 * reader walks the loop's sessions. */
@@ -83,6 +85,11 @@ struct downstream_session *downstream_session_new(
 void downstream_session_stop(struct downstream_session *session, int64_t at_us);
 /* A slot was given free somewhere. */
 void downstream_session_on_slot_freed(struct downstream_session *session);
+
+/* Hands what was sent since the last time to the destination's meter. */
+void downstream_session_count(struct downstream_session *session);
+/* Destinations have changed: it may belong to another now. */
+void downstream_session_match(struct downstream_session *session);
 
 /* Any thread that holds the host's stats_lock. false: not a replication session past its
  * authentication. */

@@ -10,6 +10,7 @@
 #define DOWNSTREAM_DOWNSTREAM_SESSION_STATE_H
 
 #include "downstream/client_auth.h"
+#include "downstream/connection_meter.h"
 #include "downstream/downstream_session.h"
 #include "downstream/replication_commands.h"
 #include "downstream/session_settings.h"
@@ -49,9 +50,11 @@ struct slot_operation;
 
 struct downstream_session {
 	struct session_host *host;
-	void *seat;                    /* the host's */
-	struct connection *connection; /* NULL in SESSION_CLOSED */
-	struct evbuffer *input;        /* the connection's, once something came */
+	void *seat;                      /* the host's */
+	struct connection *connection;   /* NULL in SESSION_CLOSED */
+	struct evbuffer *input;          /* the connection's, once something came */
+	struct connection_meter *meter;  /* the connection's; NULL: nobody counts */
+	struct destination *destination; /* written under the host's stats_lock */
 	struct deadlines deadlines;
 	enum session_state state;
 	uint32_t pid;
@@ -160,6 +163,16 @@ void session_on_stream_deadline(struct downstream_session *session);
 void session_stop_stream(struct downstream_session *session);
 /* Nothing of a stream is left, whether there was one or not. */
 void session_close_stream(struct downstream_session *session);
+
+/* --- downstream_session_meter.c ----------------------------------------------------------------
+ */
+
+/* Once, with the connection new. */
+void session_begin_count(struct downstream_session *session);
+/* Before what is sent is for something else than before. */
+void session_count(struct downstream_session *session);
+/* More is known of who it is, or of whom destinations match. */
+void session_match(struct downstream_session *session);
 
 /* --- downstream_session_backup.c ---------------------------------------------------------------
  */

@@ -39,6 +39,9 @@ void sender_loop_stop(struct sender_loop *sender, int64_t timeout_us);
 /* A slot became free: whoever waits for it tries again. */
 void sender_loop_tell_slot_freed(struct sender_loop *sender);
 
+/* Whom destinations match has changed. */
+void sender_loop_match_again(struct sender_loop *sender);
+
 typedef void sender_loop_visit(void *context, struct downstream_session *session);
 /* Visits every session with the lock held that keeps them there. */
 void sender_loop_each(struct sender_loop *sender, sender_loop_visit *visit, void *context);

@@ -57,6 +57,12 @@ void connection_free(struct connection **connection);
  * no callback comes any more. Accepts NULL, sets NULL. */
 void connection_free_after_flush(struct connection **connection, int64_t timeout_us);
 
+/* look(context, connection) is called once, right before the socket is closed, however long after
+ * the owner has left: for the last reading of what it counted. It may only read. */
+typedef void connection_last_look(void *context, const struct connection *connection);
+void connection_set_last_look(
+	struct connection *connection, connection_last_look *look, void *context);
+
 /* Queue bytes; they go out with the next connection_flush(). */
 void connection_write(struct connection *connection, const void *bytes, size_t length);
 typedef void connection_release(void *context);

@@ -7,6 +7,7 @@
 #ifndef OBSERVE_SNAPSHOT_H
 #define OBSERVE_SNAPSHOT_H
 
+#include "destination/destinations.h"
 #include "downstream/downstream.h"
 #include "observe/process_stats.h"
 #include "spool/cluster.h"
@@ -24,6 +25,7 @@ struct snapshot_sources {
 	struct wal_store *store;
 	struct slots *slots;
 	struct cluster *cluster;
+	struct destinations *destinations; /* its owner's thread takes the snapshot */
 };
 
 struct snapshot {
@@ -37,6 +39,10 @@ struct snapshot {
 	size_t standby_count;
 	struct slot_stats *slots;
 	size_t slot_count;
+	struct destination_stats *destinations;
+	size_t destination_count;
+	const char *currency; /* belongs to the sources */
+	const char *time_zone;
 	size_t connection_count;
 	struct process_stats process;
 };

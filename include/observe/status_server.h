@@ -1,9 +1,9 @@
 /*
  * status_server: what the relay says about itself over HTTP.
  *
- * GET only, nothing it serves changes anything: /healthz, /readyz, /metrics, /api/status and a page
- * that names them. Any other path is 404, any other method 405. It lives on one loop, which must
- * not be one that serves standbys.
+ * GET only, nothing it serves changes anything: /healthz, /readyz, /metrics, /api/status,
+ * /api/usage and a page that names them. Any other path is 404, any other method 405. It lives on
+ * one loop, which must not be one that serves standbys.
  */
 #ifndef OBSERVE_STATUS_SERVER_H
 #define OBSERVE_STATUS_SERVER_H
@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 struct cluster;
+struct destinations;
 struct downstream;
 struct slots;
 struct status_server;
@@ -29,6 +30,7 @@ struct status_server_options {
 	struct wal_store *store;
 	struct slots *slots;
 	struct cluster *cluster;
+	struct destinations *destinations; /* on the same loop */
 };
 
 /* addresses, inherited: as listener_open(). */

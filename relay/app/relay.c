@@ -5,6 +5,7 @@
 #include "app/relay.h"
 
 #include "app/access.h"
+#include "app/accounting.h"
 #include "app/backup_passthrough.h"
 #include "app/relay_options.h"
 #include "app/relay_replace.h"
@@ -40,6 +41,7 @@ struct relay {
 	struct loop *main_loop;
 	struct loop *upstream_loop;
 	struct upstream *upstream;
+	struct accounting *accounting;
 	struct backup_passthrough *backups;
 	struct downstream *downstream;
 	struct listener *listener;
@@ -140,6 +142,29 @@ static struct upstream_options upstream_options(struct relay *relay)
 	return options;
 }
 
+static void on_match_changed(void *context)
+{
+	struct relay *relay = context;
+	downstream_match_again(relay->downstream);
+}
+
+static void on_cap_changed(void *context)
+{
+	(void)context;
+}
+
+static bool open_accounting(struct relay *relay, struct error *err)
+{
+	const struct accounting_callbacks callbacks = {
+		.on_match_changed = on_match_changed,
+		.on_cap_changed = on_cap_changed,
+		.context = relay,
+	};
+	relay->accounting = accounting_new(relay->main_loop, relay->database, relay->config,
+		downstream_loop_count(relay->config->relay.sender_threads), &callbacks, err);
+	return relay->accounting != NULL;
+}
+
 static bool open_downstream(struct relay *relay, struct error *err)
 {
 	relay->backups =
@@ -151,6 +176,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		.cluster = relay->cluster,
 		.store = relay->store,
 		.slots = relay->slots,
+		.destinations = accounting_destinations(relay->accounting),
 		.passthrough = backup_passthrough_interface(relay->backups),
 		.limits = relay_downstream_limits(
 			relay->config, relay->access.hba, relay->access.users),
@@ -197,6 +223,7 @@ static bool open_doors(struct relay *relay, int *inherited, size_t count, struct
 		.store = relay->store,
 		.slots = relay->slots,
 		.cluster = relay->cluster,
+		.destinations = accounting_destinations(relay->accounting),
 	};
 	relay->status_server =
 		status_server_open(&options, config->http_listen, inherited, count, err);
@@ -282,6 +309,7 @@ static void apply(struct relay *relay, struct config *config, struct access *acc
 	struct downstream_limits limits =
 		relay_downstream_limits(config, access->hba, access->users);
 	downstream_set_limits(relay->downstream, &limits);
+	accounting_reload(relay->accounting, config);
 	backup_passthrough_set_conninfo(relay->backups, config->upstream.conninfo);
 	struct upstream_options upstream = upstream_options(relay);
 	upstream_reload(relay->upstream, &upstream);
@@ -326,8 +354,8 @@ static bool open_all(struct relay *relay, struct error *err)
 	inherited_sockets_take(&inherited, &inherited_count);
 	relay->main_loop = loop_new("main", err);
 	bool ok = relay->main_loop != NULL && open_spool(relay, err) &&
-		  open_downstream(relay, err) && open_upstream(relay, err) &&
-		  open_doors(relay, inherited, inherited_count, err);
+		  open_accounting(relay, err) && open_downstream(relay, err) &&
+		  open_upstream(relay, err) && open_doors(relay, inherited, inherited_count, err);
 	inherited_sockets_close(inherited, inherited_count);
 	free(inherited);
 	return ok;
@@ -370,6 +398,7 @@ static bool start(struct relay *relay, struct error *err)
 		return false;
 	}
 	upstream_start(relay->upstream);
+	accounting_start(relay->accounting);
 	return true;
 }
 
@@ -433,6 +462,7 @@ void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_co
 	close_doors(relay);
 	close_upstream(relay);
 	downstream_free(&relay->downstream);
+	accounting_free(&relay->accounting);
 	backup_passthrough_free(&relay->backups);
 	wal_store_close(&relay->store);
 	slots_close(&relay->slots);

@@ -53,7 +53,8 @@ uint64_t meter_billed_sent(const struct meter_tcp *tcp)
 	uint64_t segment_bytes = segment_bytes_of(tcp);
 	uint64_t unsent_segments = (tcp->unsent_bytes + segment_bytes - 1) / segment_bytes;
 	return tcp->bytes_sent + tcp->unsent_bytes +
-	       (tcp->segments_sent + unsent_segments) * header_bytes(tcp) + handshake_bytes(tcp);
+	       (tcp->segments_sent + unsent_segments + tcp->closing_sent) * header_bytes(tcp) +
+	       handshake_bytes(tcp);
 }
 
 uint64_t meter_billed_received(const struct meter_tcp *tcp)
@@ -61,7 +62,8 @@ uint64_t meter_billed_received(const struct meter_tcp *tcp)
 	if (!tcp->is_tcp) {
 		return 0;
 	}
-	return tcp->bytes_received + tcp->segments_received * header_bytes(tcp) +
+	return tcp->bytes_received +
+	       (tcp->segments_received + tcp->closing_received) * header_bytes(tcp) +
 	       handshake_bytes(tcp);
 }
 

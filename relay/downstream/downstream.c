@@ -69,6 +69,12 @@ static unsigned count_cores(void)
 	return cores > 0 ? (unsigned)cores : 1;
 }
 
+unsigned downstream_loop_count(unsigned sender_threads)
+{
+	unsigned threads = sender_threads == 0 ? count_cores() : sender_threads;
+	return threads < SENDER_THREADS_MAX ? threads : SENDER_THREADS_MAX;
+}
+
 static bool add_senders(struct downstream *downstream, unsigned count, struct error *err)
 {
 	bool forward_flushed = downstream->shared.forward_flushed;
@@ -104,7 +110,6 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 {
 	struct downstream *downstream = memory_new(sizeof(*downstream));
 	struct downstream_shared *shared = &downstream->shared;
-	unsigned threads = options->sender_threads == 0 ? count_cores() : options->sender_threads;
 	downstream->relay_name = memory_copy_text(options->relay_name);
 	downstream->passthrough = *options->passthrough;
 	shared->relay_name = downstream->relay_name;
@@ -112,6 +117,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->cluster = options->cluster;
 	shared->store = options->store;
 	shared->slots = options->slots;
+	shared->destinations = options->destinations;
 	shared->passthrough = &downstream->passthrough;
 	shared->registry = connection_registry_new();
 	shared->on_slot_freed = on_slot_freed;
@@ -124,8 +130,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 		shared->prefetch = wal_prefetch_new(err);
 	}
 	if (shared->prefetch == NULL || !make_mock_key(shared, err) ||
-		!add_senders(downstream,
-			threads < SENDER_THREADS_MAX ? threads : SENDER_THREADS_MAX, err)) {
+		!add_senders(downstream, downstream_loop_count(options->sender_threads), err)) {
 		downstream_free(&downstream);
 		return NULL;
 	}
@@ -224,6 +229,13 @@ void downstream_set_limits(struct downstream *downstream, const struct downstrea
 	struct error err = {0};
 	if (!live_limits_set(downstream->shared.limits, limits, &err)) {
 		log_error(LOG_LEVEL_ERROR, "downstream", &err);
+	}
+}
+
+void downstream_match_again(struct downstream *downstream)
+{
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		sender_loop_match_again(downstream->senders[i]);
 	}
 }
 

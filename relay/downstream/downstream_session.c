@@ -50,6 +50,9 @@ void session_enter(struct downstream_session *session, enum session_state state)
 	assert(state == SESSION_CLOSED || (states[session->state].successors & MAY(state)));
 	assert(session->state != SESSION_CLOSED);
 	log_debug(session->scope, "%s -> %s", states[session->state].name, states[state].name);
+	if (state == SESSION_BACKUP || session->state == SESSION_BACKUP) {
+		session_count(session);
+	}
 	session->state = state;
 	if (state == SESSION_READY) {
 		progress_set(session->progress.state, STANDBY_STARTUP);
@@ -256,8 +259,10 @@ void session_end(struct downstream_session *session, const char *format, ...)
 	for (int i = 0; i < SESSION_DEADLINES; i++) {
 		deadlines_clear(&session->deadlines, i);
 	}
+	session_count(session);
 	session_enter(session, SESSION_CLOSED);
 	session->input = NULL;
+	session->meter = NULL;
 	close_connection(session);
 	if (session->operation == NULL) {
 		loop_defer(session->host->loop, session_release, session);
@@ -314,6 +319,7 @@ struct downstream_session *downstream_session_new(
 	snprintf(session->peer, sizeof(session->peer), "%s",
 		connection_peer_name(session->connection));
 	snprintf(session->scope, sizeof(session->scope), "client %s", session->peer);
+	session_begin_count(session);
 	set_limits(session);
 	return session;
 }
@@ -353,6 +359,9 @@ bool downstream_session_read_stats(
 		session->settings.application_name);
 	snprintf(stats_out->peer, sizeof(stats_out->peer), "%s", session->peer);
 	snprintf(stats_out->slot, sizeof(stats_out->slot), "%s", session->slot);
+	stats_out->destination = session->destination != NULL
+					 ? destination_name(session->destination)
+					 : DESTINATION_OTHER;
 	standby_progress_read(&session->progress, stats_out);
 	return true;
 }

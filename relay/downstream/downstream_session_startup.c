@@ -188,6 +188,7 @@ static void take_startup_message(
 		*session->settings_error = err;
 	}
 	describe(session);
+	session_match(session);
 	begin_authentication(session);
 }
 

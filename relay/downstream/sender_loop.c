@@ -11,6 +11,11 @@
 
 #include "base/memory.h"
 
+/* Together with the pace of the ledger: less than a second from a byte to its row on disk. */
+#define COUNT_INTERVAL_US 200000
+
+enum { DEADLINE_COUNT, DEADLINES };
+
 struct member {
 	LIST_ENTRY(member) link;
 	struct downstream_session *session;
@@ -23,6 +28,7 @@ struct sender_loop {
 	struct session_host host;
 	struct members members;
 	atomic_uint load;
+	struct deadlines deadlines;
 	bool is_stopping; /* what follows is touched on the loop alone */
 	bool is_stopped_told;
 	int64_t stop_timeout_us;
@@ -121,6 +127,47 @@ void sender_loop_tell_slot_freed(struct sender_loop *sender)
 	loop_post(sender->host.loop, tell_sessions, sender);
 }
 
+static void match_sessions(void *context)
+{
+	struct sender_loop *sender = context;
+	struct member *member;
+	for (member = LIST_FIRST(&sender->members); member != NULL;
+		member = LIST_NEXT(member, link)) {
+		downstream_session_match(member->session);
+	}
+}
+
+void sender_loop_match_again(struct sender_loop *sender)
+{
+	loop_post(sender->host.loop, match_sessions, sender);
+}
+
+static void count_sessions(void *context, int reason)
+{
+	struct sender_loop *sender = context;
+	struct member *member;
+	for (member = LIST_FIRST(&sender->members); member != NULL;
+		member = LIST_NEXT(member, link)) {
+		downstream_session_count(member->session);
+	}
+	deadlines_set(
+		&sender->deadlines, reason, loop_now_us(sender->host.loop) + COUNT_INTERVAL_US);
+}
+
+static bool begin_count(struct sender_loop *sender, struct error *err)
+{
+	if (sender->host.shared->destinations == NULL) {
+		return true;
+	}
+	if (!deadlines_init(&sender->deadlines, sender->host.loop, DEADLINES, count_sessions,
+		    sender, err)) {
+		return false;
+	}
+	deadlines_set(&sender->deadlines, DEADLINE_COUNT,
+		loop_now_us(sender->host.loop) + COUNT_INTERVAL_US);
+	return true;
+}
+
 void sender_loop_each(struct sender_loop *sender, sender_loop_visit *visit, void *context)
 {
 	struct member *member;
@@ -143,13 +190,14 @@ struct sender_loop *sender_loop_new(const struct sender_loop_options *options, s
 	sender->host.shared = options->shared;
 	sender->host.on_released = on_released;
 	sender->host.context = sender;
+	sender->host.number = options->number;
 	snprintf(name, sizeof(name), "sender %u", options->number);
 	sender->host.loop = loop_new(name, err);
 	if (sender->host.loop != NULL) {
 		sender->host.turns = turns_new(
 			sender->host.loop, options->shared->store, options->store_events, err);
 	}
-	if (sender->host.turns == NULL) {
+	if (sender->host.turns == NULL || !begin_count(sender, err)) {
 		sender_loop_free(&sender);
 		return NULL;
 	}
@@ -169,6 +217,7 @@ void sender_loop_free(struct sender_loop **sender)
 	}
 	assert(LIST_EMPTY(&gone->members));
 	turns_free(&gone->host.turns);
+	deadlines_release(&gone->deadlines);
 	pthread_mutex_lock(&gone->host.end_lock);
 	pthread_mutex_unlock(&gone->host.end_lock);
 	loop_free(&gone->host.loop);

@@ -53,6 +53,8 @@ struct connection {
 	bool is_lingering; /* connection_free_after_flush(): the owner is gone */
 	bool is_freed;
 	bool is_drain_wanted; /* the peer is gone, but what it sent may still lie in the kernel */
+	connection_last_look *last_look;
+	void *last_look_context;
 	unsigned news;        /* what a deferred call will tell; 0: none is queued */
 	struct deadlines linger;
 	struct sockaddr_storage peer;
@@ -370,6 +372,9 @@ void connection_free(struct connection **connection)
 	}
 	*connection = NULL;
 	assert(!gone->is_freed);
+	if (gone->last_look != NULL) {
+		gone->last_look(gone->last_look_context, gone);
+	}
 	gone->is_freed = true;
 	if (gone->read_event != NULL) {
 		event_free(gone->read_event);
@@ -386,6 +391,13 @@ void connection_free(struct connection **connection)
 		evbuffer_free(gone->output);
 	}
 	loop_defer(gone->loop, destroy, gone);
+}
+
+void connection_set_last_look(
+	struct connection *connection, connection_last_look *look, void *context)
+{
+	connection->last_look = look;
+	connection->last_look_context = context;
 }
 
 static void on_linger_deadline(void *context, int reason)

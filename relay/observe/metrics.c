@@ -6,69 +6,41 @@
 #include <event2/buffer.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
+#include "observe/metrics_destinations.h"
+#include "observe/metrics_text.h"
 #include "observe/standby_labels.h"
-
-/* Until destinations are told apart, every standby belongs to the built-in one. */
-#define DESTINATION "other"
-
-static void begin_family(struct evbuffer *out, const char *name, const char *type, const char *help)
-{
-	evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void write_number(
-	struct evbuffer *out, const char *name, const char *type, uint64_t value, const char *help)
-{
-	begin_family(out, name, type, help);
-	evbuffer_add_printf(out, "%s %" PRIu64 "\n", name, value);
-}
-
-/* Label values: backslash, double quote and line feed are escaped, and nothing else. */
-static void write_label(struct evbuffer *out, const char *name, const char *value)
-{
-	evbuffer_add_printf(out, "%s=\"", name);
-	for (const char *at = value; *at != '\0'; at++) {
-		if (*at == '\n') {
-			evbuffer_add(out, "\\n", 2);
-			continue;
-		}
-		if (*at == '\\' || *at == '"') {
-			evbuffer_add(out, "\\", 1);
-		}
-		evbuffer_add(out, at, 1);
-	}
-	evbuffer_add(out, "\"", 1);
-}
 
 static void write_upstream(const struct snapshot *snapshot, struct evbuffer *out)
 {
 	const struct upstream_stats *upstream = &snapshot->upstream;
-	write_number(out, "walrelay_upstream_connected", "gauge",
+	metrics_write_number(out, "walrelay_upstream_connected", "gauge",
 		upstream->state == UPSTREAM_STREAMING, "Whether WAL streams from the upstream.");
-	write_number(out, "walrelay_upstream_received_lsn_bytes", "gauge",
+	metrics_write_number(out, "walrelay_upstream_received_lsn_bytes", "gauge",
 		snapshot->store.received_lsn, "Last WAL byte + 1 received and written.");
-	write_number(out, "walrelay_upstream_flushed_lsn_bytes", "gauge",
+	metrics_write_number(out, "walrelay_upstream_flushed_lsn_bytes", "gauge",
 		snapshot->store.flushed_lsn, "Last WAL byte + 1 made durable and acknowledged.");
-	write_number(out, "walrelay_upstream_reconnects_total", "counter", upstream->reconnects,
-		"Times the connection to the upstream was made anew.");
-	write_number(out, "walrelay_upstream_wal_bytes_total", "counter", upstream->wal_bytes,
-		"WAL received from the upstream.");
-	write_number(out, "walrelay_upstream_wire_bytes_total", "counter", upstream->wire_bytes,
+	metrics_write_number(out, "walrelay_upstream_reconnects_total", "counter",
+		upstream->reconnects, "Times the connection to the upstream was made anew.");
+	metrics_write_number(out, "walrelay_upstream_wal_bytes_total", "counter",
+		upstream->wal_bytes, "WAL received from the upstream.");
+	metrics_write_number(out, "walrelay_upstream_wire_bytes_total", "counter",
+		upstream->wire_bytes,
 		"Bytes received from the upstream's stream, framing included.");
-	write_number(out, "walrelay_timeline", "gauge", snapshot->store.tli,
+	metrics_write_number(out, "walrelay_timeline", "gauge", snapshot->store.tli,
 		"Timeline of the WAL received last.");
 }
 
 static void write_spool(const struct snapshot *snapshot, struct evbuffer *out)
 {
 	const struct wal_store_stats *store = &snapshot->store;
-	write_number(out, "walrelay_spool_bytes", "gauge", store->spool_bytes,
+	metrics_write_number(out, "walrelay_spool_bytes", "gauge", store->spool_bytes,
 		"Size of the spool on disk.");
-	write_number(out, "walrelay_spool_oldest_lsn_bytes", "gauge", store->oldest_lsn,
+	metrics_write_number(out, "walrelay_spool_oldest_lsn_bytes", "gauge", store->oldest_lsn,
 		"Oldest WAL byte held.");
-	write_number(out, "walrelay_spool_free_bytes", "gauge", store->disk_free_bytes,
+	metrics_write_number(out, "walrelay_spool_free_bytes", "gauge", store->disk_free_bytes,
 		"Free space on the spool's disk.");
 }
 
@@ -132,26 +104,52 @@ static const struct {
 		"WAL received here and not yet replayed by the standby."},
 };
 
-static void begin_standby_sample(struct evbuffer *out, const char *name, const char *label)
+static void begin_standby_sample(struct evbuffer *out, const char *name, const char *label,
+	const struct standby_stats *standby)
 {
 	evbuffer_add_printf(out, "%s{", name);
-	write_label(out, "standby", label);
-	evbuffer_add_printf(out, ",destination=\"" DESTINATION "\"} ");
+	metrics_write_label(out, "standby", label);
+	evbuffer_add(out, ",", 1);
+	metrics_write_label(out, "destination", standby->destination);
+	evbuffer_add(out, "} ", 2);
 }
 
 static void write_replay_lag(
 	const struct snapshot *snapshot, char (*labels)[STANDBY_LABEL_SIZE], struct evbuffer *out)
 {
 	static const char name[] = "walrelay_standby_replay_lag_seconds";
-	begin_family(out, name, "gauge",
+	metrics_begin_family(out, name, "gauge",
 		"Time between sending WAL and hearing that the standby has replayed it.");
 	for (size_t i = 0; i < snapshot->standby_count; i++) {
 		const struct standby_stats *standby = &snapshot->standbys[i];
 		if (snapshot_is_streaming(standby) && standby->replay_lag_us >= 0) {
-			begin_standby_sample(out, name, labels[i]);
+			begin_standby_sample(out, name, labels[i], standby);
 			evbuffer_add_printf(out, "%" PRId64 ".%06" PRId64 "\n",
 				standby->replay_lag_us / 1000000, standby->replay_lag_us % 1000000);
 		}
+	}
+}
+
+static size_t count_streaming(const struct snapshot *snapshot, const char *destination)
+{
+	size_t streaming = 0;
+	for (size_t i = 0; i < snapshot->standby_count; i++) {
+		const struct standby_stats *standby = &snapshot->standbys[i];
+		streaming += snapshot_is_streaming(standby) &&
+			     strcmp(standby->destination, destination) == 0;
+	}
+	return streaming;
+}
+
+static void write_standby_counts(const struct snapshot *snapshot, struct evbuffer *out)
+{
+	static const char name[] = "walrelay_standbys";
+	metrics_begin_family(out, name, "gauge", "Standbys that WAL is streamed to.");
+	for (size_t i = 0; i < snapshot->destination_count; i++) {
+		const char *destination = snapshot->destinations[i].name;
+		evbuffer_add_printf(out, "%s{", name);
+		metrics_write_label(out, "destination", destination);
+		evbuffer_add_printf(out, "} %zu\n", count_streaming(snapshot, destination));
 	}
 }
 
@@ -160,22 +158,16 @@ static void write_standbys(const struct snapshot *snapshot, struct evbuffer *out
 	size_t count = snapshot->standby_count;
 	char(*labels)[STANDBY_LABEL_SIZE] = memory_new((count + 1) * sizeof(*labels));
 	standby_labels_make(snapshot->standbys, count, labels);
-	size_t streaming = 0;
-	for (size_t i = 0; i < count; i++) {
-		streaming += snapshot_is_streaming(&snapshot->standbys[i]);
-	}
-	begin_family(out, "walrelay_standbys", "gauge", "Standbys that WAL is streamed to.");
-	evbuffer_add_printf(
-		out, "walrelay_standbys{destination=\"" DESTINATION "\"} %zu\n", streaming);
+	write_standby_counts(snapshot, out);
 	for (size_t f = 0; f < sizeof(standby_families) / sizeof(standby_families[0]); f++) {
 		const char *name = standby_families[f].name;
-		begin_family(out, name, "gauge", standby_families[f].help);
+		metrics_begin_family(out, name, "gauge", standby_families[f].help);
 		for (size_t i = 0; i < count; i++) {
 			const struct standby_stats *standby = &snapshot->standbys[i];
 			uint64_t value;
 			if (snapshot_is_streaming(standby) &&
 				standby_families[f].value(snapshot, standby, &value)) {
-				begin_standby_sample(out, name, labels[i]);
+				begin_standby_sample(out, name, labels[i], standby);
 				evbuffer_add_printf(out, "%" PRIu64 "\n", value);
 			}
 		}
@@ -187,11 +179,11 @@ static void write_standbys(const struct snapshot *snapshot, struct evbuffer *out
 static void write_slots(const struct snapshot *snapshot, struct evbuffer *out)
 {
 	static const char name[] = "walrelay_slot_retained_bytes";
-	begin_family(out, name, "gauge", "WAL that a slot of this relay holds.");
+	metrics_begin_family(out, name, "gauge", "WAL that a slot of this relay holds.");
 	for (size_t i = 0; i < snapshot->slot_count; i++) {
 		const struct slot_stats *slot = &snapshot->slots[i];
 		evbuffer_add_printf(out, "%s{", name);
-		write_label(out, "slot", slot->name);
+		metrics_write_label(out, "slot", slot->name);
 		evbuffer_add_printf(
 			out, "} %" PRIu64 "\n", snapshot_retained_bytes(snapshot, slot));
 	}
@@ -201,7 +193,7 @@ static void write_seconds(
 	struct evbuffer *out, const char *name, const char *type, double value, const char *help)
 {
 	if (value >= 0) {
-		begin_family(out, name, type, help);
+		metrics_begin_family(out, name, type, help);
 		evbuffer_add_printf(out, "%s %.2f\n", name, value);
 	}
 }
@@ -209,7 +201,7 @@ static void write_seconds(
 static void write_if_known(struct evbuffer *out, const char *name, int64_t value, const char *help)
 {
 	if (value >= 0) {
-		write_number(out, name, "gauge", (uint64_t)value, help);
+		metrics_write_number(out, name, "gauge", (uint64_t)value, help);
 	}
 }
 
@@ -234,11 +226,13 @@ static void write_process(const struct process_stats *process, struct evbuffer *
 
 void metrics_write(const struct snapshot *snapshot, struct evbuffer *out)
 {
-	begin_family(out, "walrelay_build_info", "gauge", "The version that runs; always 1.");
+	metrics_begin_family(
+		out, "walrelay_build_info", "gauge", "The version that runs; always 1.");
 	evbuffer_add_printf(out, "walrelay_build_info{version=\"" WALRELAY_VERSION "\"} 1\n");
 	write_upstream(snapshot, out);
 	write_spool(snapshot, out);
 	write_standbys(snapshot, out);
+	metrics_write_destinations(snapshot, out);
 	write_slots(snapshot, out);
 	write_process(&snapshot->process, out);
 }

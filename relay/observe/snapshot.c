@@ -53,6 +53,16 @@ static void take_slots(struct slots *slots, struct snapshot *snapshot)
 	}
 }
 
+static void take_destinations(const struct destinations *destinations, struct snapshot *snapshot)
+{
+	size_t count = destinations_list(destinations, NULL, 0);
+	snapshot->destinations = memory_new((count + 1) * sizeof(*snapshot->destinations));
+	snapshot->destination_count =
+		destinations_list(destinations, snapshot->destinations, count);
+	snapshot->currency = destinations_currency(destinations);
+	snapshot->time_zone = destinations_time_zone(destinations);
+}
+
 void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snapshot_out)
 {
 	struct snapshot snapshot = {.relay_name = sources->relay_name};
@@ -68,6 +78,7 @@ void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snap
 	 */
 	take_standbys(sources->downstream, &snapshot);
 	take_slots(sources->slots, &snapshot);
+	take_destinations(sources->destinations, &snapshot);
 	snapshot.connection_count = downstream_connection_count(sources->downstream);
 	wal_store_read_stats(sources->store, &snapshot.store);
 	make_printable(snapshot.store.horizon_reason);
@@ -83,6 +94,7 @@ void snapshot_release(struct snapshot *snapshot)
 {
 	free(snapshot->standbys);
 	free(snapshot->slots);
+	free(snapshot->destinations);
 	memset(snapshot, 0, sizeof(*snapshot));
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "observe/usage.h"
 #include "protocol/lsn.h"
 
 static json_t *lsn_value(lsn_t lsn)
@@ -131,6 +132,7 @@ static json_t *standby_object(const struct snapshot *snapshot, const struct stan
 	put(object, "application_name", json_string(standby->application_name));
 	put(object, "peer", json_string(standby->peer));
 	put(object, "slot", text_value(standby->slot));
+	put(object, "destination", json_string(standby->destination));
 	put(object, "state", json_string(standby_state_name(standby->state)));
 	put_progress(object, snapshot, standby);
 	put(object, "connected_at", time_value(standby->connected_at_us));
@@ -176,6 +178,9 @@ char *status_format(const struct snapshot *snapshot)
 	put(root, "spool", spool_object(snapshot));
 	put(root, "connections", bytes_value(snapshot->connection_count));
 	put(root, "standbys", standbys);
+	put(root, "destinations", usage_destinations(snapshot));
+	put(root, "currency", json_string(snapshot->currency));
+	put(root, "time_zone", json_string(snapshot->time_zone));
 	put(root, "slots", slots);
 	char *text = json_dumps(root, JSON_INDENT(2));
 	assert(text != NULL);

@@ -8,6 +8,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "observe/readiness.h"
 #include "observe/snapshot.h"
 #include "observe/status.h"
+#include "observe/usage.h"
 
 #define HEADERS_BYTES_MAX 8192
 #define BODY_BYTES_MAX    1024
@@ -52,6 +54,7 @@ static const char page[] =
 	"<h1>walrelay " WALRELAY_VERSION "</h1>\n"
 	"<ul>\n"
 	"<li><a href=\"/api/status\">/api/status</a></li>\n"
+	"<li><a href=\"/api/usage\">/api/usage</a></li>\n"
 	"<li><a href=\"/metrics\">/metrics</a></li>\n"
 	"<li><a href=\"/readyz\">/readyz</a></li>\n"
 	"<li><a href=\"/healthz\">/healthz</a></li>\n"
@@ -59,24 +62,31 @@ static const char page[] =
 	"</body></html>\n";
 
 /* Each fills the body and returns the status code. */
-typedef int answer(struct status_server *server, struct evbuffer *body);
+typedef int answer(
+	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body);
 
-static int answer_page(struct status_server *server, struct evbuffer *body)
+static int answer_page(
+	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body)
 {
+	(void)uri;
 	(void)server;
 	evbuffer_add(body, page, sizeof(page) - 1);
 	return HTTP_OK;
 }
 
-static int answer_health(struct status_server *server, struct evbuffer *body)
+static int answer_health(
+	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body)
 {
+	(void)uri;
 	(void)server;
 	evbuffer_add(body, "ok\n", 3);
 	return HTTP_OK;
 }
 
-static int answer_readiness(struct status_server *server, struct evbuffer *body)
+static int answer_readiness(
+	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body)
 {
+	(void)uri;
 	char reason[READINESS_REASON_SIZE];
 	struct snapshot snapshot;
 	snapshot_take(&server->sources, &snapshot);
@@ -86,8 +96,10 @@ static int answer_readiness(struct status_server *server, struct evbuffer *body)
 	return is_ready ? HTTP_OK : HTTP_SERVUNAVAIL;
 }
 
-static int answer_metrics(struct status_server *server, struct evbuffer *body)
+static int answer_metrics(
+	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body)
 {
+	(void)uri;
 	struct snapshot snapshot;
 	snapshot_take(&server->sources, &snapshot);
 	metrics_write(&snapshot, body);
@@ -95,14 +107,51 @@ static int answer_metrics(struct status_server *server, struct evbuffer *body)
 	return HTTP_OK;
 }
 
-static int answer_status(struct status_server *server, struct evbuffer *body)
+static int answer_status(
+	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body)
 {
+	(void)uri;
 	struct snapshot snapshot;
 	snapshot_take(&server->sources, &snapshot);
 	char *text = status_format(&snapshot);
 	snapshot_release(&snapshot);
 	evbuffer_add_printf(body, "%s\n", text);
 	free(text);
+	return HTTP_OK;
+}
+
+static int answer_usage(
+	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body)
+{
+	const char *text = evhttp_uri_get_query(uri);
+	struct evkeyvalq query = {0};
+	struct usage_request request;
+	struct error err = {0};
+	if (text != NULL && evhttp_parse_query_str(text, &query) != 0) {
+		text = NULL;
+	}
+	bool is_valid = usage_request_read(text != NULL ? evhttp_find_header(&query, "from") : NULL,
+		text != NULL ? evhttp_find_header(&query, "to") : NULL,
+		text != NULL ? evhttp_find_header(&query, "by") : NULL,
+		text != NULL ? evhttp_find_header(&query, "destination") : NULL,
+		destinations_today(server->sources.destinations), &request, &err);
+	if (text != NULL) {
+		evhttp_clear_headers(&query);
+	}
+	if (!is_valid) {
+		json_t *fault = json_pack("{s:s}", "error", err.message);
+		char *answer_text = json_dumps(fault, 0);
+		evbuffer_add_printf(body, "%s\n", answer_text);
+		free(answer_text);
+		json_decref(fault);
+		return HTTP_BADREQUEST;
+	}
+	struct snapshot snapshot;
+	snapshot_take(&server->sources, &snapshot);
+	char *usage = usage_format(&snapshot, server->sources.destinations, &request);
+	snapshot_release(&snapshot);
+	evbuffer_add_printf(body, "%s\n", usage);
+	free(usage);
 	return HTTP_OK;
 }
 
@@ -116,6 +165,7 @@ static const struct {
 	{"/readyz", "text/plain; charset=utf-8", answer_readiness},
 	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics},
 	{"/api/status", "application/json", answer_status},
+	{"/api/usage", "application/json", answer_usage},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
@@ -123,6 +173,7 @@ static const char *reason_phrase(int code)
 {
 	switch (code) {
 	case HTTP_OK: return "OK";
+	case HTTP_BADREQUEST: return "Bad Request";
 	case HTTP_NOTFOUND: return "Not Found";
 	case HTTP_BADMETHOD: return "Method Not Allowed";
 	default: return "Service Unavailable";
@@ -176,7 +227,7 @@ static void on_request(struct evhttp_request *request, void *context)
 	}
 	struct evbuffer *body = evbuffer_new();
 	assert(body != NULL);
-	int code = routes[route].answer(server, body);
+	int code = routes[route].answer(server, evhttp_request_get_evhttp_uri(request), body);
 	reply(request, code, routes[route].content_type, body);
 	evbuffer_free(body);
 }
@@ -267,6 +318,7 @@ struct status_server *status_server_open(const struct status_server_options *opt
 		.store = options->store,
 		.slots = options->slots,
 		.cluster = options->cluster,
+		.destinations = options->destinations,
 	};
 	if (!listen_sockets_open(addresses, inherited, inherited_count, &server->sockets, err) ||
 		!deadlines_init(&server->deadlines, server->loop, DEADLINE_COUNT, on_deadline,

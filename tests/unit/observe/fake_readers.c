@@ -39,6 +39,7 @@ void fake_readers_reset(void)
 	fake_readers.identity.segment_bytes = 16777216;
 	strcpy(fake_readers.parameters.server_version, "15.18");
 	fake_readers_add_standby("s1", 101);
+	fake_readers_add_destination("other");
 }
 
 struct standby_stats *fake_readers_add_standby(const char *application_name, uint32_t pid)
@@ -49,6 +50,7 @@ struct standby_stats *fake_readers_add_standby(const char *application_name, uin
 		.pid = pid,
 		.user = "rep",
 		.peer = "10.0.0.7:4321",
+		.destination = "other",
 		.state = STANDBY_STREAMING,
 		.tli = 2,
 		.sent_lsn = 0x3000100,
@@ -60,6 +62,17 @@ struct standby_stats *fake_readers_add_standby(const char *application_name, uin
 	snprintf(standby->application_name, sizeof(standby->application_name), "%s",
 		application_name);
 	return standby;
+}
+
+struct destination_stats *fake_readers_add_destination(const char *name)
+{
+	assert(fake_readers.destination_count < FAKES_MAX);
+	struct destination_stats *destination =
+		&fake_readers.destinations[fake_readers.destination_count++];
+	*destination = (struct destination_stats){
+		.provider = "other", .state = {.cap_bytes = QUOTA_NO_CAP}};
+	snprintf(destination->name, sizeof(destination->name), "%s", name);
+	return destination;
 }
 
 struct slot_stats *fake_readers_add_slot(const char *name, lsn_t restart_lsn)
@@ -120,6 +133,44 @@ size_t downstream_list(
 	}
 	fake_readers.late_standbys = 0;
 	return count;
+}
+
+size_t destinations_list(const struct destinations *destinations,
+	struct destination_stats *stats_out, size_t capacity)
+{
+	(void)destinations;
+	for (size_t i = 0; i < fake_readers.destination_count && i < capacity; i++) {
+		stats_out[i] = fake_readers.destinations[i];
+	}
+	return fake_readers.destination_count;
+}
+
+const char *destinations_currency(const struct destinations *destinations)
+{
+	(void)destinations;
+	return "EUR";
+}
+
+const char *destinations_time_zone(const struct destinations *destinations)
+{
+	(void)destinations;
+	return "Europe/Berlin";
+}
+
+calendar_day destinations_today(const struct destinations *destinations)
+{
+	(void)destinations;
+	return calendar_day_of_date(2026, 3, 15);
+}
+
+void destinations_usage(const struct destinations *destinations, const struct usage_query *query,
+	usage_visit *visit, void *context)
+{
+	(void)destinations;
+	fake_readers.asked = *query;
+	for (size_t i = 0; i < fake_readers.usage_count; i++) {
+		visit(context, &fake_readers.usage[i]);
+	}
 }
 
 size_t downstream_connection_count(struct downstream *downstream)

@@ -19,6 +19,11 @@ struct fake_readers {
 	struct slot_stats slots[FAKES_MAX];
 	size_t slot_count;
 	size_t connection_count;
+	struct destination_stats destinations[FAKES_MAX];
+	size_t destination_count;
+	struct usage_line usage[FAKES_MAX];
+	size_t usage_count;
+	struct usage_query asked; /* of the last question for usage */
 	/* Standbys that come between the question how many there are and the list. */
 	size_t late_standbys;
 };
@@ -27,6 +32,8 @@ extern struct fake_readers fake_readers;
 /* Everything well: streaming, one standby "s1" that has all. */
 void fake_readers_reset(void);
 struct standby_stats *fake_readers_add_standby(const char *application_name, uint32_t pid);
+/* "other" is there from the beginning. */
+struct destination_stats *fake_readers_add_destination(const char *name);
 struct slot_stats *fake_readers_add_slot(const char *name, lsn_t restart_lsn);
 
 #endif

@@ -1,0 +1,201 @@
+/*
+ * usage: builds the JSON; jansson escapes.
+ */
+#include "observe/usage.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MONTHS_USUAL 12
+
+/* --- the question ------------------------------------------------------------------------------
+ */
+
+/* A month stands for its first or its last day. */
+static bool read_day(const char *text, bool is_end, calendar_day *day_out)
+{
+	char day[CALENDAR_DAY_TEXT_SIZE];
+	if (calendar_parse_day(text, day_out)) {
+		return true;
+	}
+	if (strlen(text) != strlen("2026-01")) {
+		return false;
+	}
+	snprintf(day, sizeof(day), "%s-01", text);
+	if (!calendar_parse_day(day, day_out)) {
+		return false;
+	}
+	if (is_end) {
+		*day_out = calendar_month_end(*day_out) - 1;
+	}
+	return true;
+}
+
+static calendar_day usual_first(calendar_day last, bool by_month)
+{
+	calendar_day first = calendar_month_start(last);
+	for (int i = 1; by_month && i < MONTHS_USUAL; i++) {
+		first = calendar_month_start(first - 1);
+	}
+	return first;
+}
+
+bool usage_request_read(const char *from, const char *to, const char *by, const char *destination,
+	calendar_day today, struct usage_request *request_out, struct error *err)
+{
+	struct usage_request request = {.last = today};
+	if (by != NULL && strcmp(by, "day") != 0 && strcmp(by, "month") != 0) {
+		return error_set(err, ERROR_INVALID, "\"by\" is \"day\" or \"month\"");
+	}
+	request.by_month = by != NULL && strcmp(by, "month") == 0;
+	if (to != NULL && !read_day(to, true, &request.last)) {
+		return error_set(
+			err, ERROR_INVALID, "\"to\" is no day such as 2026-01-31 or 2026-01");
+	}
+	request.first = usual_first(request.last, request.by_month);
+	if (from != NULL && !read_day(from, false, &request.first)) {
+		return error_set(
+			err, ERROR_INVALID, "\"from\" is no day such as 2026-01-31 or 2026-01");
+	}
+	if (destination != NULL && strlen(destination) >= sizeof(request.destination)) {
+		return error_set(err, ERROR_INVALID, "no destination has a name that long");
+	}
+	snprintf(request.destination, sizeof(request.destination), "%s",
+		destination != NULL ? destination : "");
+	*request_out = request;
+	return true;
+}
+
+/* --- the answer --------------------------------------------------------------------------------
+ */
+
+/* Takes value over. */
+static void put(json_t *object, const char *key, json_t *value)
+{
+	int failed = json_object_set_new(object, key, value);
+	assert(failed == 0);
+}
+
+static json_t *bytes_value(uint64_t bytes)
+{
+	return json_integer(bytes > INT64_MAX ? INT64_MAX : (json_int_t)bytes);
+}
+
+static json_t *money_value(int64_t nanos)
+{
+	return json_real((double)nanos / 1e9);
+}
+
+static json_t *day_value(calendar_day day)
+{
+	char text[CALENDAR_DAY_TEXT_SIZE];
+	return json_string(calendar_format_day(day, text));
+}
+
+static json_t *limit_value(uint64_t bytes)
+{
+	return bytes == 0 ? json_null() : bytes_value(bytes);
+}
+
+static void put_counts(json_t *object, const struct meter_counts *counts)
+{
+	put(object, "wal_bytes", bytes_value(counts->bytes[METER_WAL]));
+	put(object, "backup_bytes", bytes_value(counts->bytes[METER_BACKUP]));
+	put(object, "wire_bytes", bytes_value(counts->bytes[METER_WIRE_SENT]));
+	put(object, "wire_received_bytes", bytes_value(counts->bytes[METER_WIRE_RECEIVED]));
+	put(object, "billed_bytes", bytes_value(counts->bytes[METER_BILLED_SENT]));
+	put(object, "billed_received_bytes", bytes_value(counts->bytes[METER_BILLED_RECEIVED]));
+	put(object, "backup_billed_bytes", bytes_value(counts->bytes[METER_BACKUP_BILLED]));
+}
+
+static json_t *destination_object(const struct destination_stats *destination)
+{
+	const struct quota_state *state = &destination->state;
+	bool has_limit =
+		destination->daily_limit_bytes != 0 || destination->monthly_limit_bytes != 0;
+	json_t *object = json_object();
+	put(object, "name", json_string(destination->name));
+	put(object, "provider", json_string(destination->provider));
+	put(object, "is_configured", json_boolean(destination->is_configured));
+	put(object, "priority", json_integer(destination->priority));
+	put(object, "state", json_string(quota_state_name(state)));
+	put(object, "limit", json_string(quota_rung_name(state->rung)));
+	put(object, "limit_period",
+		has_limit ? json_string(state->period == QUOTA_MONTH ? "month" : "day")
+			  : json_null());
+	put(object, "rate_cap_bytes_per_second",
+		state->cap_bytes == QUOTA_NO_CAP ? json_null() : bytes_value(state->cap_bytes));
+	put_counts(object, &destination->counted);
+	put(object, "used_day_bytes", bytes_value(destination->used.day_bytes));
+	put(object, "used_month_bytes", bytes_value(destination->used.month_bytes));
+	put(object, "daily_limit_bytes", limit_value(destination->daily_limit_bytes));
+	put(object, "monthly_limit_bytes", limit_value(destination->monthly_limit_bytes));
+	put(object, "forecast_month_bytes", bytes_value(destination->forecast_bytes));
+	put(object, "limit_reached_on",
+		destination->has_limit_day ? day_value(destination->limit_day) : json_null());
+	put(object, "cost_day", money_value(destination->day_cost_nanos));
+	put(object, "cost_month", money_value(destination->month_cost_nanos));
+	put(object, "saved_month_bytes", bytes_value(destination->saved_bytes));
+	put(object, "saved_month_cost", money_value(destination->saved_nanos));
+	return object;
+}
+
+json_t *usage_destinations(const struct snapshot *snapshot)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < snapshot->destination_count; i++) {
+		json_array_append_new(array, destination_object(&snapshot->destinations[i]));
+	}
+	return array;
+}
+
+struct building {
+	json_t *lines;
+	bool by_month;
+};
+
+static void add_line(void *context, const struct usage_line *line)
+{
+	struct building *building = context;
+	char period[CALENDAR_DAY_TEXT_SIZE];
+	json_t *object = json_object();
+	put(object, "destination", json_string(line->destination));
+	if (building->by_month) {
+		put(object, "month", json_string(calendar_format_month(line->day, period)));
+	} else {
+		put(object, "day", json_string(calendar_format_day(line->day, period)));
+	}
+	put_counts(object, &line->counts);
+	put(object, "cost", money_value(line->cost_nanos + line->cost_in_nanos));
+	put(object, "cost_in", money_value(line->cost_in_nanos));
+	put(object, "saved_bytes", bytes_value(line->saved_bytes));
+	put(object, "saved_cost", money_value(line->saved_nanos));
+	json_array_append_new(building->lines, object);
+}
+
+char *usage_format(const struct snapshot *snapshot, const struct destinations *destinations,
+	const struct usage_request *request)
+{
+	struct building building = {.lines = json_array(), .by_month = request->by_month};
+	const struct usage_query query = {
+		.destination = request->destination[0] != '\0' ? request->destination : NULL,
+		.first = request->first,
+		.end = request->last + 1,
+		.by_month = request->by_month,
+	};
+	json_t *root = json_object();
+	destinations_usage(destinations, &query, add_line, &building);
+	put(root, "name", json_string(snapshot->relay_name));
+	put(root, "currency", json_string(snapshot->currency));
+	put(root, "time_zone", json_string(snapshot->time_zone));
+	put(root, "by", json_string(request->by_month ? "month" : "day"));
+	put(root, "from", day_value(request->first));
+	put(root, "to", day_value(request->last));
+	put(root, "usage", building.lines);
+	put(root, "destinations", usage_destinations(snapshot));
+	char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	assert(text != NULL);
+	json_decref(root);
+	return text;
+}
