@@ -45,7 +45,7 @@ bool wal_state_load(
 	struct database *database, struct wal_state *state_out, struct error *err) MUST_CHECK;
 void wal_state_release(struct wal_state *state);
 
-/* Both store the change and apply it to *state, or do neither. */
+/* Each stores the change and applies it to *state, or does neither. */
 
 /* A new range. The live stretch, if any, ends at cut_lsn; one that holds nothing goes. */
 bool wal_state_begin(struct database *database, struct wal_state *state, uint32_t segment_bytes,
@@ -54,6 +54,9 @@ bool wal_state_begin(struct database *database, struct wal_state *state, uint32_
  * Later stretches of the range are forgotten. */
 bool wal_state_switch(struct database *database, struct wal_state *state, size_t from,
 	lsn_t fork_lsn, tli_t tli, struct error *err) MUST_CHECK;
+/* The first `count` stretches, of which nothing is left; fewer than all. */
+bool wal_state_forget(struct database *database, struct wal_state *state, size_t count,
+	struct error *err) MUST_CHECK;
 
 /* Never moves a good point backwards. */
 bool wal_state_store_good(struct database *database, int64_t stretch_id,

@@ -163,6 +163,37 @@ static bool prove_tip(struct wal_store *store, struct wal_tip *tip,
 	return true;
 }
 
+static bool has_files(struct wal_store *store, const struct wal_stretch *stretch)
+{
+	uint32_t segment_bytes = store->state.segment_bytes;
+	struct wal_file_entry entry;
+
+	for (size_t i = 0; wal_catalogue_at(&store->catalogue, i, &entry); i++) {
+		lsn_t start = entry.number * segment_bytes;
+
+		if (entry.tli == stretch->tli && start >= stretch->start && start < stretch->end) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Of the oldest stretches nothing may be left. The one that the next forks from stays: it says
+ * where its timeline ends. */
+static bool forget_what_is_gone(struct wal_store *store, struct error *err)
+{
+	const struct wal_stretch *stretches = store->state.stretches;
+	size_t first = 0;
+
+	while (first + 1 < store->state.count && !has_files(store, &stretches[first])) {
+		first++;
+	}
+	if (first > 0 && stretches[first - 1].range == stretches[first].range) {
+		first--;
+	}
+	return first == 0 || wal_state_forget(store->database, &store->state, first, err);
+}
+
 /* First byte of the live range from which on no file is missing. */
 static lsn_t find_oldest(struct wal_store *store, lsn_t received)
 {
@@ -219,7 +250,7 @@ bool wal_store_recover(struct wal_store *store, struct error *err)
 {
 	const struct wal_state *state = &store->state;
 
-	if (!list_directory(store, err)) {
+	if (!list_directory(store, err) || !forget_what_is_gone(store, err)) {
 		return false;
 	}
 	if (state->count == 0 || state->stretches[state->count - 1].end != LSN_INVALID) {

@@ -226,6 +226,27 @@ bool wal_state_switch(struct database *database, struct wal_state *state, size_t
 	return apply_change(database, state, &change, err);
 }
 
+static bool forget_job(sqlite3 *connection, void *context, struct error *err)
+{
+	const int64_t *first_kept_id = context;
+
+	return execute(connection, "DELETE FROM wal_stretch WHERE id < ?", first_kept_id, 1, NULL,
+		NULL, err);
+}
+
+bool wal_state_forget(
+	struct database *database, struct wal_state *state, size_t count, struct error *err)
+{
+	assert(count < state->count);
+	if (!database_run(database, forget_job, &state->stretches[count].id, err)) {
+		return false;
+	}
+	state->count -= count;
+	memmove(state->stretches, state->stretches + count,
+		state->count * sizeof(*state->stretches));
+	return true;
+}
+
 struct good_job {
 	int64_t stretch_id;
 	struct wal_good_point good;

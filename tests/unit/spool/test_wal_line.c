@@ -2,6 +2,7 @@
  * wal_line: timelines, forks, ranges and holes, as readers see them, over restarts.
  */
 #include "spool/wal_segment.h"
+#include "spool/wal_state.h"
 #include "spool/wal_store.h"
 #include "support/wal_fixture.h"
 
@@ -511,6 +512,59 @@ static void test_wal_line__starts_after_a_file_that_went_missing(void **state)
 	wal_maker_free(maker);
 }
 
+static void remove_segment(const struct wal_fixture *fixture, tli_t tli, lsn_t lsn)
+{
+	char path[2 * FIXTURE_PATH_SIZE], name[WAL_SEGMENT_NAME_SIZE];
+
+	wal_segment_name(tli, wal_segment_number(lsn, SEGMENT), SEGMENT, name);
+	(void)snprintf(path, sizeof(path), "%s/%s", fixture->directory, name);
+	assert_int_equal(remove(path), 0);
+}
+
+static size_t count_stretches(const struct wal_fixture *fixture)
+{
+	struct wal_state state;
+	struct error err = {0};
+	size_t count;
+
+	assert_true(wal_state_load(fixture->database, &state, &err));
+	count = state.count;
+	wal_state_release(&state);
+	return count;
+}
+
+static void test_wal_line__forgets_stretches_of_which_nothing_is_left(void **state)
+{
+	struct switched test;
+	struct error err = {0};
+
+	(void)state;
+	switched_open(&test, 1, 2);
+	fixture_append(&test.fixture, test.forked, test.forked->start, test.forked->at, 100000);
+	fixture_wait_flushed(&test.fixture, 2, test.forked->at);
+	assert_true(
+		wal_store_begin(test.fixture.store, 2, test.forked->at + SEGMENT, SEGMENT, &err));
+	fixture_stop(&test.fixture);
+	for (lsn_t lsn = START; lsn < test.fork; lsn += SEGMENT) {
+		remove_segment(&test.fixture, 1, lsn);
+	}
+	/* What the second timeline forks from says where the first ends. */
+	fixture_start(&test.fixture);
+	assert_int_equal(count_stretches(&test.fixture), 3);
+	fixture_check_bytes(
+		&test.fixture, test.forked, 2, test.forked->start, test.forked->at - 100000);
+	fixture_stop(&test.fixture);
+	for (lsn_t lsn = test.forked->start; lsn < test.forked->at; lsn += SEGMENT) {
+		remove_segment(&test.fixture, 2, lsn);
+	}
+	fixture_start(&test.fixture);
+	assert_int_equal(count_stretches(&test.fixture), 1);
+	assert_true(fixture_has_file(&test.fixture, "00000002.history"));
+	check_position(wal_store_received(test.fixture.store), 2,
+		lsn_segment_start(test.forked->at + SEGMENT, SEGMENT));
+	switched_close(&test);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +581,7 @@ int main(void)
 		cmocka_unit_test(test_wal_line__keeps_history_files_as_they_came),
 		cmocka_unit_test(test_wal_line__serves_no_one_across_a_hole),
 		cmocka_unit_test(test_wal_line__starts_after_a_file_that_went_missing),
+		cmocka_unit_test(test_wal_line__forgets_stretches_of_which_nothing_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,29 @@ static void test_wal_state__begins_switches_and_begins_again(void **state)
 	stored_close(&stored);
 }
 
+static void test_wal_state__forgets_the_oldest(void **state)
+{
+	struct stored stored;
+	struct error err = {0};
+	int64_t range;
+
+	(void)state;
+	stored_open(&stored);
+	begin(&stored, 1, SEGMENT, LSN_INVALID);
+	range = stored.state.stretches[0].range;
+	fork_at(&stored, 0, 3 * SEGMENT, 2);
+	fork_at(&stored, 1, 5 * SEGMENT + 8, 3);
+	assert_true(wal_state_forget(stored.database, &stored.state, 1, &err));
+	check_stored(&stored, 2);
+	assert_int_equal(stored.state.stretches[0].tli, 2);
+	assert_int_equal(stored.state.stretches[1].tli, 3);
+	/* It goes by its old name. */
+	fork_at(&stored, 1, 7 * SEGMENT, 4);
+	check_stored(&stored, 3);
+	assert_int_equal(stored.state.stretches[2].range, range);
+	stored_close(&stored);
+}
+
 static void test_wal_state__moves_a_good_point_forward_only(void **state)
 {
 	struct wal_good_point good = {1000, 2000, 500}, older = {800, 1900, 500};
@@ -176,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wal_state__begins_switches_and_begins_again),
+		cmocka_unit_test(test_wal_state__forgets_the_oldest),
 		cmocka_unit_test(test_wal_state__moves_a_good_point_forward_only),
 		cmocka_unit_test(test_wal_state__refuses_what_cannot_be),
 	};
