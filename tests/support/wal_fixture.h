@@ -18,6 +18,14 @@
 
 #define FIXTURE_PATH_SIZE 256
 
+/* Where every write or call of a workload is tried, this many go at once: the thread sanitizer,
+ * fifteen times slower, judges the store's threads, not what a failure leaves. */
+#ifdef __SANITIZE_THREAD__
+#define FIXTURE_CALL_STEP 7
+#else
+#define FIXTURE_CALL_STEP 1
+#endif
+
 struct wal_fixture {
 	char path[FIXTURE_PATH_SIZE];
 	char directory[FIXTURE_PATH_SIZE]; /* path/wal */

@@ -152,28 +152,28 @@ static void check_restart(struct work *work)
 	fixture_close(fixture);
 }
 
-static void work_prepare(struct work *work, struct shared *shared)
+static void work_prepare(struct work *work)
 {
 	memset(work, 0, sizeof(*work));
-	memset(shared, 0, sizeof(*shared));
-	work->shared = shared;
 	work->old = wal_maker_new(1, START, SEGMENT, 3);
 	wal_maker_fill(work->old, START + 4 * SEGMENT + SEGMENT / 2);
 	work->fork = wal_maker_last_end(work->old, work->old->at - 100000);
 	work->forked = wal_maker_fork(work->old, 2, work->fork);
 	wal_maker_fill(work->forked, work->forked->start + SEGMENT + 300000);
-	fixture_make_directory(&work->fixture);
 }
 
 /* False: the workload has no n-th call. */
-static bool fail_nth(size_t nth, int error_number, struct shared *shared)
+static bool fail_nth(
+	const struct work *prepared, size_t nth, int error_number, struct shared *shared)
 {
-	struct work work;
+	struct work work = *prepared;
 	bool is_promise_lost;
 	int status;
 	pid_t pid;
 
-	work_prepare(&work, shared);
+	memset(shared, 0, sizeof(*shared));
+	work.shared = shared;
+	fixture_make_directory(&work.fixture);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -186,8 +186,6 @@ static bool fail_nth(size_t nth, int error_number, struct shared *shared)
 		fail_msg("call %zu: status %x", nth, status);
 	}
 	check_restart(&work);
-	wal_maker_free(work.old);
-	wal_maker_free(work.forked);
 	return is_promise_lost || atomic_load(&shared->has_failed);
 }
 
@@ -195,14 +193,18 @@ static void fail_all(int error_number)
 {
 	struct shared *shared = mmap(
 		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct work prepared;
 	size_t nth = 1;
 
 	assert_true(shared != MAP_FAILED);
-	while (fail_nth(nth, error_number, shared)) {
-		nth++;
+	work_prepare(&prepared);
+	while (fail_nth(&prepared, nth, error_number, shared)) {
+		nth += FIXTURE_CALL_STEP;
 	}
 	/* It did run into them all. */
 	assert_in_range(nth, 50, 1000);
+	wal_maker_free(prepared.old);
+	wal_maker_free(prepared.forked);
 	munmap(shared, sizeof(*shared));
 }
 

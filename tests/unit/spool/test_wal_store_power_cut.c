@@ -25,13 +25,6 @@
 #define SEGMENT WAL_SEGMENT_MIN
 #define START   (UINT64_C(9) << 32)
 
-/* The thread sanitizer, fifteen times slower, judges the store's threads, not what a cut leaves. */
-#ifdef __SANITIZE_THREAD__
-#define CUT_STEP 7
-#else
-#define CUT_STEP 1
-#endif
-
 enum mark {
 	MARK_DATABASE,  /* a commit: the database file and its journal */
 	MARK_APPENDING, /* timeline, end */
@@ -323,7 +316,7 @@ static void drill_cut_everywhere(struct drill *drill, size_t from)
 {
 	size_t events = disk_recorder_count(drill->recorder);
 
-	for (size_t count = from; count <= events; count += CUT_STEP) {
+	for (size_t count = from; count <= events; count += FIXTURE_CALL_STEP) {
 		bool is_mark = count > 0 &&
 			       disk_recorder_event(drill->recorder, count - 1)->kind == DISK_MARK;
 
