@@ -343,8 +343,12 @@ static bool put_resumption(struct link_encoder *encoder)
 	struct link_position *position = &encoder->position;
 	struct link_columns *columns = &encoder->columns;
 	lsn_t start = position->start;
+	uint32_t offset = (uint32_t)(position->lsn % WAL_PAGE_BYTES);
 
-	if (position->mode == LINK_LOST) {
+	/* A newcomer cannot judge a page header of which it sees only the end. */
+	if (position->mode == LINK_LOST ||
+		(offset > 0 && offset < wal_page_header_bytes(
+						position->lsn - offset, position->segment_bytes))) {
 		return false;
 	}
 	if (position->mode == LINK_HEAD || position->mode == LINK_BODY) {
