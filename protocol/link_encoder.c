@@ -351,7 +351,9 @@ static bool put_resumption(struct link_encoder *encoder)
 						position->lsn - offset, position->segment_bytes))) {
 		return false;
 	}
-	if (position->mode == LINK_HEAD || position->mode == LINK_BODY) {
+	if (position->mode == LINK_OPAQUE) {
+		link_position_make_opaque(position); /* as of here */
+	} else if (position->mode == LINK_HEAD || position->mode == LINK_BODY) {
 		if (start < encoder->lookup.horizon ||
 			link_position_resume(position, &encoder->options.earlier, start) !=
 				LINK_EARLIER_FOUND) {

@@ -60,12 +60,12 @@ class Postgres(Process):
 
     # --- making one ---
 
-    def initdb(self, wal_segsize=16, fresh=False, **settings):
+    def initdb(self, wal_segsize=16, fresh=False, initdb_options=(), **settings):
         """A new cluster, copied from a template made once (all copies have one system identifier)
-        unless it is to be a fresh one."""
+        unless it is to be a fresh one, or one with options of its own."""
         self.wal_segment_bytes = wal_segsize << 20
-        if fresh:
-            run_initdb(self.bin_dir, self.data, wal_segsize)
+        if fresh or initdb_options:
+            run_initdb(self.bin_dir, self.data, wal_segsize, initdb_options)
         else:
             copy_tree(template(self.bin_dir, self.major, wal_segsize), self.data)
         with open(self.data / "pg_hba.conf", "w", encoding="utf-8") as file:
@@ -228,9 +228,10 @@ def major_version(bin_dir):
     return int(re.search(r"(\d+)", text).group(1))
 
 
-def run_initdb(bin_dir, data, wal_segsize):
+def run_initdb(bin_dir, data, wal_segsize, options=()):
     command = [Path(bin_dir) / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-               "--no-locale", "--no-sync", "--wal-segsize", str(wal_segsize)]
+               "--no-locale", "--no-sync", "--wal-segsize", str(wal_segsize),
+               *options]
     subprocess.run(command, check=True, capture_output=True)
 
 

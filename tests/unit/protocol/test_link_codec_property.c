@@ -222,7 +222,7 @@ static void run_trial(struct trial *trial)
 	}
 }
 
-static void test_link_codec__what_comes_out_is_what_went_in_whatever_happens(void **state)
+static void test_link_codec_property__what_comes_out_is_what_went_in_whatever_happens(void **state)
 {
 	size_t right = 0, need_plain = 0;
 
@@ -244,7 +244,8 @@ static void test_link_codec__what_comes_out_is_what_went_in_whatever_happens(voi
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_link_codec__what_comes_out_is_what_went_in_whatever_happens),
+		cmocka_unit_test(
+			test_link_codec_property__what_comes_out_is_what_went_in_whatever_happens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
