@@ -45,6 +45,8 @@ bool handshake_take_probe_error(
 	struct upstream_handshake *handshake, const char *sqlstate, const char *message);
 
 extern const struct handshake_step handshake_check_overlap;
+/* handshake_link.c */
+extern const struct handshake_step handshake_show_link;
 /* handshake_identify.c */
 extern const struct handshake_step handshake_identify_system;
 extern const struct handshake_step handshake_show_segment_size;

@@ -30,6 +30,7 @@ struct upstream_options {
 	enum upstream_start start; /* where an empty spool begins */
 	lsn_t start_lsn;
 	bool remote_apply_flush;     /* report apply = flush */
+	bool wants_link;             /* of an upstream that is a relay */
 	int64_t status_interval_us;  /* 10 s */
 	int64_t receiver_timeout_us; /* 60 s; 0: off */
 	struct loop *loop;         /* its own: libpq resolves names and the state is stored here */
@@ -63,9 +64,16 @@ struct upstream_stats {
 	int64_t state_since_us;  /* Unix time */
 	int64_t last_message_us; /* Unix time of the last message; 0: never */
 	uint64_t reconnects;
-	uint64_t wal_bytes;   /* in 'w' messages, overlap included */
-	uint64_t wire_bytes;  /* as received in CopyData, framing included */
-	lsn_t server_end_lsn; /* as the upstream last told */
+	uint64_t wal_bytes;    /* taken, overlap included */
+	uint64_t wire_bytes;   /* as received in CopyData, framing included */
+	lsn_t server_end_lsn;  /* as the upstream last told */
+	unsigned link_version; /* of the present or last stream; 0: plain */
+	/* Since the start, of what came over links. */
+	uint64_t link_batches;
+	uint64_t link_raw_bytes;      /* WAL in batches */
+	uint64_t link_batch_bytes;    /* their size */
+	uint64_t link_plain_requests; /* batches that could not be decoded */
+	uint64_t link_decode_us;      /* of CPU time */
 	char slot[64];
 	int64_t max_slot_wal_keep_bytes; /* the upstream's; -1: no limit; -2: not known */
 };

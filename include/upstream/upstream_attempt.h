@@ -20,6 +20,7 @@
 struct upstream_attempt_options {
 	const struct upstream_options *upstream; /* must outlive the attempt */
 	bool slot_is_missing; /* START_REPLICATION said so in an earlier attempt */
+	bool avoids_link;     /* asks for a plain stream even of a relay */
 	lsn_t doubted_lsn;    /* as in wal_receiver_options */
 	void (*on_connected)(void *context);
 	void (*on_handshake)(void *context);    /* it is known whom we follow, and from where */

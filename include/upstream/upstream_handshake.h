@@ -11,6 +11,7 @@
 
 #include "base/database.h"
 #include "base/error.h"
+#include "protocol/link_terms.h"
 #include "spool/cluster.h"
 #include "spool/timeline_history.h"
 #include "spool/wal_store.h"
@@ -30,6 +31,7 @@ struct upstream_handshake_options {
 	struct wal_store *store;
 	const char *slot;     /* "": none */
 	bool slot_is_missing; /* START_REPLICATION said so on an earlier connection */
+	bool wants_link;      /* asks for the terms of a link */
 	enum upstream_start start;
 	lsn_t start_lsn;
 	/* One of the two, once a start, last. */
@@ -52,6 +54,8 @@ struct upstream_handshake {
 	struct cluster_parameters parameters;
 	tli_t server_tli;
 	lsn_t server_lsn;
+	bool has_link; /* the server is a relay that takes these terms */
+	struct link_terms link;
 	int64_t max_slot_wal_keep_bytes; /* -1: no limit; -2: not known */
 	struct timeline_history theirs;
 	char *history_text; /* of server_tli, as it came */

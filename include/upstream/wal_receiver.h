@@ -13,6 +13,7 @@
 #include "protocol/lsn.h"
 #include "protocol/repl_message.h"
 #include "spool/wal_store.h"
+#include "upstream/link_receiver.h"
 #include "upstream/reply_rules.h"
 #include "upstream/upstream_failure.h"
 #include "upstream/upstream_session.h"
@@ -31,6 +32,7 @@ struct wal_receiver_options {
 	lsn_t doubted_lsn; /* what came past it did not prove itself; LSN_INVALID: no doubt */
 	lsn_t begin_lsn;   /* the store begins here with the first WAL; LSN_INVALID: it has begun */
 	uint32_t segment_bytes;
+	const struct link_terms *link; /* agreed on with the server; NULL: a plain stream */
 	struct reply_limits limits;
 	bool remote_apply_flush;
 	/* As in upstream_options. */
@@ -51,12 +53,14 @@ struct wal_receiver_options {
 struct wal_receiver {
 	struct wal_receiver_options options;
 	struct deadlines deadlines;
-	bool is_open;          /* started and not ended */
-	bool has_message;      /* something came */
-	bool is_settled;       /* on_streaming was called */
-	bool is_ended_orderly; /* the server said "COPY 0": it shuts down */
-	bool must_look;        /* a message has changed what is due */
-	lsn_t overlap_lsn;     /* end of what both sides had when it began */
+	struct link_receiver *link; /* NULL: a plain stream */
+	bool has_link_failed;       /* the server does not take its terms, or it brought nonsense */
+	bool is_open;               /* started and not ended */
+	bool has_message;           /* something came */
+	bool is_settled;            /* on_streaming was called */
+	bool is_ended_orderly;      /* the server said "COPY 0": it shuts down */
+	bool must_look;             /* a message has changed what is due */
+	lsn_t overlap_lsn;          /* end of what both sides had when it began */
 	struct reply_rules rules;
 	struct feedback_rules feedback;
 	int64_t stop_by_us; /* 0: not stopping */

@@ -32,6 +32,7 @@ struct upstream_options relay_upstream_options(const struct config *config)
 		.start = config->upstream.start.kind,
 		.start_lsn = config->upstream.start.lsn,
 		.remote_apply_flush = config->upstream.remote_apply == CONFIG_REMOTE_APPLY_FLUSH,
+		.wants_link = config->link.compression == CONFIG_COMPRESSION_ZSTD,
 		.status_interval_us = config->upstream.wal_receiver_status_interval_us,
 		.receiver_timeout_us = config->upstream.wal_receiver_timeout_us,
 	};

@@ -1,9 +1,9 @@
 /*
  * handshake_slot: our slot on the upstream: found, or made, never remade in silence.
  *
- * READ_REPLICATION_SLOT tells of a slot from PostgreSQL 15. Before, one we remember is taken to be
- * there until START_REPLICATION says otherwise, so that the server's log is spared a failing CREATE
- * on every connect.
+ * READ_REPLICATION_SLOT tells of a slot from PostgreSQL 15, and on a relay. Before, one we remember
+ * is taken to be there until START_REPLICATION says otherwise, so that the server's log is spared a
+ * failing CREATE on every connect.
  */
 #include "upstream/handshake_step.h"
 
@@ -18,7 +18,8 @@
 
 static bool can_read_slots(const struct upstream_handshake *handshake)
 {
-	return upstream_session_server_version(handshake->options.session) >= VERSION_READ_SLOT;
+	return handshake->has_link ||
+	       upstream_session_server_version(handshake->options.session) >= VERSION_READ_SLOT;
 }
 
 static enum step_begin ask_about_slot(struct upstream_handshake *handshake, struct error *err,

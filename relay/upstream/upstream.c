@@ -26,7 +26,8 @@
 #define SLOW_RETRY_US INT64_C(10000000)
 #define STOP_FLUSH_US INT64_C(1000000)
 /* A stream that lasted this long was a success: the next loss starts from the shortest wait. */
-#define STREAM_PROVEN_US INT64_C(5000000)
+#define STREAM_PROVEN_US  INT64_C(5000000)
+#define LINK_FAILURES_MAX 2
 
 enum deadline_reason { DEADLINE_RETRY, DEADLINE_COUNT };
 
@@ -40,8 +41,9 @@ struct upstream {
 	unsigned failed_tries;
 	int64_t streaming_since_us;
 	struct error_repeat repeat;
-	bool has_connected;   /* ever */
-	bool slot_is_missing; /* START_REPLICATION said so */
+	bool has_connected;     /* ever */
+	bool slot_is_missing;   /* START_REPLICATION said so */
+	unsigned link_failures; /* in a row: the stream had to end */
 	lsn_t doubted_lsn; /* flushed when the upstream was last found diverged, until it streams */
 	bool is_stopping;
 	struct loop *stop_loop;
@@ -137,6 +139,13 @@ static void store_failure(struct upstream *upstream, const struct upstream_failu
 	}
 }
 
+/* A link that fails again and again is left for one plain stream. */
+static void count_link_failure(struct upstream *upstream)
+{
+	upstream->link_failures =
+		upstream->attempt.receiver.has_link_failed ? upstream->link_failures + 1 : 0;
+}
+
 static void on_failed(void *context, enum upstream_failure failure, const struct error *err)
 {
 	struct upstream *upstream = context;
@@ -152,6 +161,7 @@ static void on_failed(void *context, enum upstream_failure failure, const struct
 		upstream->failed_tries = 0;
 	}
 	upstream->failed_tries++;
+	count_link_failure(upstream);
 	upstream->slot_is_missing =
 		failure == UPSTREAM_FAILURE_NO_SLOT && upstream->options.slot[0] != '\0';
 	log_failure(upstream, rule->level, err);
@@ -183,6 +193,7 @@ static void on_handshake(void *context)
 
 	pthread_mutex_lock(&upstream->mutex);
 	upstream->stats.max_slot_wal_keep_bytes = handshake->max_slot_wal_keep_bytes;
+	upstream->stats.link_version = handshake->has_link ? handshake->link.version : 0;
 	pthread_mutex_unlock(&upstream->mutex);
 	if (upstream->options.slot[0] != '\0' && handshake->max_slot_wal_keep_bytes == -1 &&
 		!handshake->is_again) {
@@ -209,12 +220,28 @@ static void on_streaming(void *context)
 		LSN_ARGS(stream->start_lsn));
 }
 
+/* Under the mutex. */
+static void add_link_stats(struct upstream_stats *stats, struct link_receiver *link)
+{
+	struct link_receiver_stats more;
+
+	link_receiver_take_stats(link, &more);
+	stats->link_batches += more.batches;
+	stats->link_raw_bytes += more.raw_bytes;
+	stats->link_batch_bytes += more.batch_bytes;
+	stats->link_plain_requests += more.plain_requests;
+	stats->link_decode_us += more.decode_us;
+}
+
 static void on_received(void *context)
 {
 	struct upstream *upstream = context;
 	struct wal_receiver *receiver = &upstream->attempt.receiver;
 
 	pthread_mutex_lock(&upstream->mutex);
+	if (receiver->link != NULL) {
+		add_link_stats(&upstream->stats, receiver->link);
+	}
 	upstream->stats.wal_bytes += receiver->wal_bytes;
 	upstream->stats.wire_bytes += receiver->wire_bytes;
 	upstream->stats.server_end_lsn = receiver->server_end_lsn;
@@ -265,6 +292,7 @@ static void try_now(struct upstream *upstream)
 	const struct upstream_attempt_options attempt = {
 		.upstream = &upstream->options,
 		.slot_is_missing = upstream->slot_is_missing,
+		.avoids_link = upstream->link_failures >= LINK_FAILURES_MAX,
 		.doubted_lsn = upstream->doubted_lsn,
 		.on_connected = on_connected,
 		.on_handshake = on_handshake,
@@ -463,6 +491,7 @@ static void take_limits(struct upstream *upstream, const struct upstream_options
 	ours->start = options->start;
 	ours->start_lsn = options->start_lsn;
 	ours->remote_apply_flush = options->remote_apply_flush;
+	ours->wants_link = options->wants_link;
 	ours->status_interval_us = options->status_interval_us;
 	ours->receiver_timeout_us = options->receiver_timeout_us;
 	upstream_attempt_on_limits(&upstream->attempt);

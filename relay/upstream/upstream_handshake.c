@@ -19,6 +19,7 @@ static const struct handshake_step *const steps[] = {
 	&handshake_show_segment_size,
 	&handshake_show_directory_mode,
 	&handshake_show_slot_keep_size,
+	&handshake_show_link,
 	&handshake_pin,
 	&handshake_current_history,
 	&handshake_refuse_history,

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/wall_clock.h"
+#include "protocol/link_stream.h"
 #include "protocol/repl_command.h"
 #include "upstream/server_error.h"
 
@@ -234,8 +235,18 @@ static bool begin_store(struct wal_receiver *receiver, struct error *err)
 	return true;
 }
 
+/* What lies before it, which we hold, was compared with what the server holds. */
+static void join(struct wal_receiver *receiver, lsn_t lsn)
+{
+	if (receiver->link != NULL &&
+		link_receiver_joins_at(receiver->link, receiver->rules.stream_lsn, lsn)) {
+		receiver->rules.stream_lsn = lsn;
+	}
+}
+
 static bool take_wal(struct wal_receiver *receiver, const struct wal_data *wal, struct error *err)
 {
+	join(receiver, wal->start_lsn);
 	if (wal->start_lsn != receiver->rules.stream_lsn) {
 		return error_set(err, ERROR_INVALID,
 			"upstream sent WAL at " LSN_FORMAT " where " LSN_FORMAT " comes next",
@@ -253,33 +264,84 @@ static bool take_wal(struct wal_receiver *receiver, const struct wal_data *wal, 
 	return true;
 }
 
+/* False: there is no message, or the receiver has failed. */
+static bool decode_copy(struct wal_receiver *receiver, const uint8_t *payload, size_t length,
+	struct server_copy *copy_out)
+{
+	const char *reason = "it ends too early";
+	struct error err;
+
+	if (server_copy_decode(payload, length, copy_out, &reason) == DECODE_OK) {
+		return true;
+	}
+	error_set(&err, ERROR_INVALID, "upstream sent a malformed message: %s", reason);
+	fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+	return false;
+}
+
+/* The same where the server is a relay. */
+static bool take_link_copy(struct wal_receiver *receiver, const uint8_t *payload, size_t length,
+	struct server_copy *copy_out)
+{
+	uint8_t request[LINK_REQUEST_BYTES];
+	struct error err;
+	bool is_alive = true;
+
+	switch (link_receiver_take(receiver->link, payload, length, receiver->rules.stream_lsn,
+		loop_now_us(receiver->options.loop), copy_out, &err)) {
+	case LINK_TAKE_COPY: return true;
+	case LINK_TAKE_NOTHING: break;
+	case LINK_TAKE_REQUEST:
+		is_alive = upstream_session_put_copy(receiver->options.session, request,
+			link_request_encode(link_receiver_request_lsn(receiver->link), request),
+			&err);
+		break;
+	case LINK_TAKE_FAILED:
+		receiver->has_link_failed = true;
+		is_alive = false;
+		break;
+	}
+	if (!is_alive) {
+		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+	}
+	return false;
+}
+
+/* False: the receiver has failed. */
+static bool take_copy(struct wal_receiver *receiver, const struct server_copy *copy)
+{
+	lsn_t end_lsn = copy->kind == SERVER_COPY_WAL ? copy->wal.server_end_lsn
+						      : copy->keepalive.server_end_lsn;
+	struct error err;
+
+	if (copy->kind == SERVER_COPY_WAL && !take_wal(receiver, &copy->wal, &err)) {
+		fail(receiver, upstream_failure_of_error(&err), &err);
+		return false;
+	}
+	/* A batch tells its own end, and not how far the server has come. */
+	receiver->server_end_lsn =
+		receiver->link == NULL ? end_lsn : lsn_max(receiver->server_end_lsn, end_lsn);
+	return true;
+}
+
 static void on_copy(void *context, const uint8_t *payload, size_t length)
 {
 	struct wal_receiver *receiver = context;
 	struct server_copy copy;
-	const char *reason;
-	struct error err;
 	bool is_asked = false;
+	bool is_message;
 
 	if (!receiver->is_open) {
 		return;
 	}
 	receiver->wire_bytes += COPY_DATA_HEADER_BYTES + length;
-	if (server_copy_decode(payload, length, &copy, &reason) != DECODE_OK) {
-		error_set(&err, ERROR_INVALID, "upstream sent a malformed message: %s", reason);
-		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+	is_message = receiver->link != NULL ? take_link_copy(receiver, payload, length, &copy)
+					    : decode_copy(receiver, payload, length, &copy);
+	if (!receiver->is_open || (is_message && !take_copy(receiver, &copy))) {
 		return;
 	}
-	if (copy.kind == SERVER_COPY_WAL) {
-		if (!take_wal(receiver, &copy.wal, &err)) {
-			fail(receiver, upstream_failure_of_error(&err), &err);
-			return;
-		}
-		receiver->server_end_lsn = copy.wal.server_end_lsn;
-	} else {
-		receiver->server_end_lsn = copy.keepalive.server_end_lsn;
-		is_asked = copy.keepalive.reply_requested;
-	}
+	is_asked =
+		is_message && copy.kind == SERVER_COPY_KEEPALIVE && copy.keepalive.reply_requested;
 	if (reply_rules_heard(&receiver->rules, is_asked, loop_now_us(receiver->options.loop))) {
 		receiver->must_look = true;
 	}
@@ -320,6 +382,15 @@ static bool take_next_timeline(
 	return true;
 }
 
+/* Of a version of ours that was, or will be. */
+static bool is_about_terms(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL &&
+	       (strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "42601") == 0);
+}
+
 static void take_server_error(struct wal_receiver *receiver, const PGresult *result)
 {
 	enum upstream_failure failure =
@@ -328,6 +399,7 @@ static void take_server_error(struct wal_receiver *receiver, const PGresult *res
 	struct error err;
 
 	server_error_set(&err, result, "upstream does not stream");
+	receiver->has_link_failed = receiver->link != NULL && is_about_terms(result);
 	if (failure == UPSTREAM_FAILURE_GAP) {
 		error_hint(&err, UPSTREAM_GAP_HINT);
 	}
@@ -390,19 +462,38 @@ static bool send_start(struct wal_receiver *receiver, struct error *err)
 {
 	const struct wal_receiver_options *options = &receiver->options;
 	const struct upstream_query query = {on_result, on_copy, on_copy_pause, receiver};
-	char name[2 * REPL_NAME_SIZE + 3];
-	char sql[256];
+	char name[2 * REPL_NAME_SIZE + 3] = "";
+	char terms[LINK_START_TEXT_SIZE] = "";
+	char sql[sizeof(name) + sizeof(terms) + 128];
 
-	if (options->slot[0] == '\0') {
-		snprintf(sql, sizeof(sql), "START_REPLICATION " LSN_FORMAT " TIMELINE %u",
-			LSN_ARGS(options->start_lsn), options->tli);
-	} else if (repl_quote_identifier(options->slot, name, sizeof(name))) {
-		snprintf(sql, sizeof(sql), "START_REPLICATION SLOT %s " LSN_FORMAT " TIMELINE %u",
-			name, LSN_ARGS(options->start_lsn), options->tli);
-	} else {
+	if (options->slot[0] != '\0' && !repl_quote_identifier(options->slot, name, sizeof(name))) {
 		return error_set(err, ERROR_INVALID, "slot name \"%s\" is too long", options->slot);
 	}
+	if (receiver->link != NULL) {
+		link_receiver_format_start(receiver->link, terms);
+	}
+	snprintf(sql, sizeof(sql), "START_REPLICATION %s%s%s" LSN_FORMAT " TIMELINE %u%s%s",
+		name[0] != '\0' ? "SLOT " : "", name, name[0] != '\0' ? " " : "",
+		LSN_ARGS(options->start_lsn), options->tli, terms[0] != '\0' ? " " : "", terms);
 	return upstream_session_query(options->session, sql, &query, err);
+}
+
+static bool start_link(struct wal_receiver *receiver, struct error *err)
+{
+	const struct wal_receiver_options *options = &receiver->options;
+	struct link_receiver_options link = {
+		.store = options->store,
+		.segment_bytes = options->segment_bytes,
+		.tli = options->tli,
+		.start_lsn = options->start_lsn,
+	};
+
+	if (options->link == NULL) {
+		return true;
+	}
+	link.terms = *options->link;
+	receiver->link = link_receiver_new(&link, err);
+	return receiver->link != NULL;
 }
 
 bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver_options *options,
@@ -421,7 +512,8 @@ bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver
 	reply_rules_begin(&receiver->rules, &options->limits, options->start_lsn,
 		flushed_now(receiver), now_us);
 	feedback_rules_begin(&receiver->feedback, options->limits.status_interval_us, now_us);
-	if (!send_start(receiver, err)) {
+	if (!start_link(receiver, err) || !send_start(receiver, err)) {
+		link_receiver_free(&receiver->link);
 		deadlines_release(&receiver->deadlines);
 		return false;
 	}
@@ -466,5 +558,6 @@ void wal_receiver_end(struct wal_receiver *receiver, bool tells_last)
 		(void)!send_status(receiver, &positions, false, &unheard);
 	}
 	deadlines_release(&receiver->deadlines);
+	link_receiver_free(&receiver->link);
 	receiver->is_open = false;
 }
