@@ -1,9 +1,13 @@
 """No malformed, oversized, slow or silent client costs more than its own connection."""
+import contextlib
+import random
 import struct
+import threading
 import time
 
 import pytest
 
+from support.load import assert_same_rows
 from support.rawclient import RawClient
 from support.wait import wait_until
 
@@ -122,3 +126,42 @@ def test_two_hundred_silent_connections_cost_little(site):
     for client in silent:
         client.socket.close()
     wait_until(lambda: relay.metrics()["process_open_fds"][0][1] < before + 20, 10)
+
+
+def disturb(port, seed):
+    """Whatever comes to a bad client's mind."""
+    mind = random.Random(seed)
+    for _ in range(60):
+        with contextlib.suppress(OSError, EOFError), RawClient(port) as client:
+            if mind.random() < 0.5:
+                client.startup(user="u", replication="true")
+            if mind.random() < 0.5:
+                client.message("Q", b"START_REPLICATION 0/1000000\0")
+            client.send(mind.randbytes(mind.randrange(1, 3000)))
+            for _ in range(mind.randrange(3)):
+                client.message(mind.choice("dcfpQX"), mind.randbytes(mind.randrange(40)))
+            if mind.random() < 0.5:
+                client.socket.settimeout(0.05)
+                client.socket.recv(mind.randrange(1, 65536))
+
+
+def test_standbys_stream_while_bad_clients_come_and_go(site):
+    primary = site.primary()
+    relay = site.relay(primary, relay={"authentication_timeout": "1s"})
+    standby = site.standby(primary, relay, "standby")
+    load = site.pgbench(primary)
+    standby.catch_up(primary)
+    receiver = standby.value("SELECT pid FROM pg_stat_wal_receiver")
+    before = relay.metrics()["process_open_fds"][0][1]
+    clients = [threading.Thread(target=disturb, args=(relay.port, seed)) for seed in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    load.stop()
+    standby.catch_up(primary)
+    assert standby.value("SELECT pid FROM pg_stat_wal_receiver") == receiver
+    assert_same_rows(primary, standby)
+    assert primary.walsenders() == ["relay"]
+    wait_until(lambda: relay.metrics()["process_open_fds"][0][1] <= before + 5, 10)
+    relay.stop()

@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import sys
 
 import pytest
 
@@ -113,3 +114,40 @@ def test_sockets_of_systemd_are_used(site):
     primary.execute("CREATE TABLE t AS SELECT 1 AS a")
     standby.catch_up(primary)
     assert_same_rows(primary, standby, ["t"])
+
+
+# What systemd does for a service with a socket: holds it, and starts the service whenever it ended.
+ACTIVATOR = """
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(listener.fileno(), 3)
+        os.set_inheritable(3, True)
+        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+        os.execvp("setpriv", ["setpriv", "--pdeathsig", "TERM", "--", *sys.argv[2:]])
+    os.waitpid(pid, 0)
+"""
+
+
+def test_a_restart_with_a_socket_of_systemd_answers_the_first_try(site):
+    primary = site.primary()
+    relay = site.relay(primary, start=False)
+    relay.start(command=[sys.executable, "-c", ACTIVATOR, relay.port,
+                         binary(), "serve", "-c", relay.config_file])
+    standby = site.standby(primary, relay, "standby",
+                           wal_retrieve_retry_interval=f"'{RETRY_SECONDS}s'")
+    load = site.pgbench(primary, rate=200)
+    standby.catch_up(primary)
+    for _ in range(3):
+        before, looked_from, old = receiver(standby), standby.log_size(), relay_pid(relay)
+        os.kill(old, signal.SIGTERM)
+        wait_for_another_receiver(standby, before)
+        relay.wait_ready()
+        assert relay_pid(relay) != old
+        assert FAILED_TRY not in standby.log_text(looked_from), relay.log_text()
+    load.stop()
+    standby.catch_up(primary)
+    assert_same_rows(primary, standby)
+    relay.check_log()
