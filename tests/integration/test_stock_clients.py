@@ -113,3 +113,15 @@ def test_pg_isready_and_plain_sql(site):
     done = run(site, "psql", "-XAt", "-d", relay.conninfo(dbname="postgres"), "-c", "SELECT 1")
     assert done.returncode == 2
     assert "relay" in done.stderr and "HINT" in done.stderr
+
+
+def test_pg_rewind_is_sent_to_the_primary(site):
+    primary = site.primary(wal_log_hints="on")
+    relay = site.relay(primary)
+    standby = site.standby(primary, relay, "standby")
+    standby.catch_up(primary)
+    standby.stop()
+    done = run(site, "pg_rewind", "-D", standby.data, "--source-server",
+               relay.conninfo(dbname="postgres"))
+    assert done.returncode == 1
+    assert "relay" in done.stderr and "HINT" in done.stderr, done.stderr

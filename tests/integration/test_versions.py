@@ -114,3 +114,20 @@ def test_an_incremental_backup_without_its_manifest_is_refused(site):
     stream = Stream(relay.conninfo())
     with pytest.raises(ConnectionError, match="could not parse backup manifest"):
         upload_manifest(stream, b"no manifest")
+
+
+def test_the_synchronisation_of_slots_is_refused_and_streaming_goes_on(site):
+    """It speaks SQL to what primary_conninfo names, with a database."""
+    if major_version(site.bin_dir) < 17:
+        pytest.skip("PostgreSQL 17 brought the synchronisation of slots")
+    primary = site.primary(wal_level="logical")
+    relay = site.relay(primary)
+    command(relay, "CREATE_REPLICATION_SLOT kept PHYSICAL RESERVE_WAL")
+    standby = site.standby(primary, relay, "standby", slot="kept", start=False)
+    standby.follow(relay.conninfo(application_name="standby", dbname="postgres"), "kept",
+                   hot_standby_feedback="on", sync_replication_slots="on")
+    standby.start()
+    standby.wait_for_log("is a relay for WAL and serves no SQL sessions\\s+HINT: ")
+    primary.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS a")
+    standby.catch_up(primary)
+    assert_same_rows(primary, standby, ["t"])
