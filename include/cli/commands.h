@@ -21,6 +21,9 @@ int cli_run(const struct cli_command *commands, int argc, char **argv);
 
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_usage(int argc, char **argv);
+int cli_nagios(int argc, char **argv);
 int cli_user(int argc, char **argv);
 int cli_reset(int argc, char **argv);
 

@@ -44,7 +44,8 @@ struct destination_stats {
 	struct quota_used used;
 	uint64_t daily_limit_bytes;   /* 0: none */
 	uint64_t monthly_limit_bytes; /* likewise */
-	uint64_t forecast_bytes;      /* by the month's end */
+	unsigned warn_at_basis_points;
+	uint64_t forecast_bytes; /* by the month's end */
 	bool has_limit_day;
 	calendar_day limit_day; /* the monthly limit is reached then, at the present pace */
 	int64_t day_cost_nanos; /* both directions */

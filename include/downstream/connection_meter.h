@@ -20,7 +20,7 @@ struct connection_meter;
 struct connection_meter *connection_meter_attach(
 	struct connection *connection, struct destination *destination, unsigned loop);
 
-/* What was counted so far stays with the old one, after a connection_meter_take(). */
+/* What was taken so far stays with the old one. */
 void connection_meter_move(struct connection_meter *meter, struct destination *destination);
 /* Adds what has come since the last time. Totals of the session; is_backup: what left meanwhile was
  * for a base backup. */

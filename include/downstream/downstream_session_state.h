@@ -171,7 +171,7 @@ void session_close_stream(struct downstream_session *session);
 void session_begin_count(struct downstream_session *session);
 /* Before what is sent is for something else than before. */
 void session_count(struct downstream_session *session);
-/* More is known of who it is, or of whom destinations match. */
+/* More is known of who it is: what is not counted yet counts for whom it matches now. */
 void session_match(struct downstream_session *session);
 
 /* --- downstream_session_backup.c ---------------------------------------------------------------

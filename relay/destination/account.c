@@ -352,6 +352,7 @@ void account_read_stats(const struct account *account, const struct ledger *ledg
 		.used = read_used(account, ledger, time->today),
 		.daily_limit_bytes = account->limits.daily_bytes,
 		.monthly_limit_bytes = account->limits.monthly_bytes,
+		.warn_at_basis_points = account->limits.warn_at_basis_points,
 	};
 	struct ledger_row day, month;
 	snprintf(stats.name, sizeof(stats.name), "%s", account_name(account));

@@ -123,6 +123,7 @@ void connection_meter_take(
 	struct meter_counts totals = meter->counted;
 	totals.bytes[METER_WAL] = wal_bytes;
 	totals.bytes[METER_BACKUP] = backup_bytes;
-	meter->is_backup = is_backup;
+	/* What the kernel holds when a backup ends is still the backup's. */
+	meter->is_backup = is_backup || (meter->is_backup && !meter->is_quiet);
 	take(meter, &totals, false);
 }

@@ -64,14 +64,9 @@ void session_count(struct downstream_session *session)
 
 void session_match(struct downstream_session *session)
 {
-	if (session->meter == NULL) {
-		return;
-	}
-	struct destination *destination = find_destination(session);
-	if (destination != session->destination) {
-		session_count(session);
-		connection_meter_move(session->meter, destination);
-		set_destination(session, destination);
+	if (session->meter != NULL) {
+		set_destination(session, find_destination(session));
+		connection_meter_move(session->meter, session->destination);
 	}
 }
 
@@ -82,5 +77,6 @@ void downstream_session_count(struct downstream_session *session)
 
 void downstream_session_match(struct downstream_session *session)
 {
+	session_count(session);
 	session_match(session);
 }

@@ -131,6 +131,7 @@ static json_t *destination_object(const struct destination_stats *destination)
 	put(object, "used_month_bytes", bytes_value(destination->used.month_bytes));
 	put(object, "daily_limit_bytes", limit_value(destination->daily_limit_bytes));
 	put(object, "monthly_limit_bytes", limit_value(destination->monthly_limit_bytes));
+	put(object, "warn_at", json_real(destination->warn_at_basis_points / 10000.0));
 	put(object, "forecast_month_bytes", bytes_value(destination->forecast_bytes));
 	put(object, "limit_reached_on",
 		destination->has_limit_day ? day_value(destination->limit_day) : json_null());

@@ -11,15 +11,24 @@ def test_version_and_help():
     assert version.returncode == 0 and re.match(r"walrelay \d+\.\d+", version.stdout)
     overview = run_cli("--help")
     assert overview.returncode == 0
-    for name in ("serve", "check", "user", "reset"):
+    for name in ("serve", "check", "status", "usage", "user", "reset"):
         assert re.search(rf"^\s+.*\b{name}\b", overview.stdout, re.MULTILINE), name
         one = run_cli(name, "--help")
         assert one.returncode == 0 and name in one.stdout and not one.stderr
 
 
+def test_the_plugin_answers_unknown_to_whatever_is_no_check():
+    for arguments in (["--help"], ["--version"], ["--nonsense"], ["-t", "0"], ["-c", "/nowhere"],
+                      ["--url", "http://127.0.0.1:1"]):
+        done = run_cli("nagios", *arguments)
+        assert done.returncode == 3 and done.stdout.strip(), arguments
+
+
 def test_wrong_use_is_exit_2_and_says_what_is_right():
     for arguments in ([], ["nonsense"], ["serve"], ["serve", "-c"], ["serve", "--nonsense"],
-                      ["check"], ["user"], ["reset"]):
+                      ["check"], ["user"], ["reset"], ["usage", "--by"],
+                      ["usage", "--json", "--csv", "-c", "/nowhere"], ["status", "extra"]
+                      ):
         done = run_cli(*arguments)
         assert done.returncode == 2, f"{arguments}: {done.returncode}"
         assert done.stderr.strip() and not done.stdout, arguments

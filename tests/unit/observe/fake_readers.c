@@ -168,6 +168,8 @@ void destinations_usage(const struct destinations *destinations, const struct us
 {
 	(void)destinations;
 	fake_readers.asked = *query;
+	snprintf(fake_readers.asked_destination, sizeof(fake_readers.asked_destination), "%s",
+		query->destination != NULL ? query->destination : "");
 	for (size_t i = 0; i < fake_readers.usage_count; i++) {
 		visit(context, &fake_readers.usage[i]);
 	}

@@ -23,7 +23,8 @@ struct fake_readers {
 	size_t destination_count;
 	struct usage_line usage[FAKES_MAX];
 	size_t usage_count;
-	struct usage_query asked; /* of the last question for usage */
+	struct usage_query asked; /* of the last question for usage; its text: */
+	char asked_destination[64];
 	/* Standbys that come between the question how many there are and the list. */
 	size_t late_standbys;
 };

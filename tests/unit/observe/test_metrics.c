@@ -90,6 +90,46 @@ static void test_metrics__tell_what_the_modules_say(void **state)
 	free(text);
 }
 
+static void test_metrics__tell_what_destinations_use(void **state)
+{
+	(void)state;
+	struct destination_stats *far = fake_readers_add_destination("far");
+	far->counted = (struct meter_counts){{1, 2, 3, 4, 5, 6, 7}};
+	far->cost_nanos = 1200000003;
+	far->used = (struct quota_used){.day_bytes = 10, .month_bytes = 20};
+	far->monthly_limit_bytes = 30;
+	far->forecast_bytes = 40;
+	far->state = (struct quota_state){
+		.rung = QUOTA_OVER, .is_paused = true, .cap_bytes = QUOTA_PAUSED};
+	fake_readers_add_standby("s2", 102)->destination = "far";
+	static const char *const lines[] = {
+		"walrelay_standbys{destination=\"far\"} 1",
+		"# TYPE walrelay_destination_wal_bytes_total counter",
+		"walrelay_destination_wal_bytes_total{destination=\"far\"} 1",
+		"walrelay_destination_wal_bytes_total{destination=\"other\"} 0",
+		"walrelay_destination_wire_bytes_total{destination=\"far\"} 3",
+		"walrelay_destination_wire_received_bytes_total{destination=\"far\"} 4",
+		"walrelay_destination_billed_bytes_total{destination=\"far\"} 5",
+		"walrelay_destination_cost_total{destination=\"far\",currency=\"EUR\"} "
+		"1.200000003",
+		"walrelay_destination_used_bytes{destination=\"far\",period=\"day\"} 10",
+		"walrelay_destination_used_bytes{destination=\"far\",period=\"month\"} 20",
+		"walrelay_destination_limit_bytes{destination=\"far\",period=\"month\"} 30",
+		"walrelay_destination_forecast_bytes{destination=\"far\",period=\"month\"} 40",
+		"walrelay_destination_rate_cap_bytes_per_second{destination=\"far\"} 0",
+		"walrelay_destination_state{destination=\"far\",state=\"ok\"} 0",
+		"walrelay_destination_state{destination=\"far\",state=\"warning\"} 0",
+		"walrelay_destination_state{destination=\"far\",state=\"throttled\"} 0",
+		"walrelay_destination_state{destination=\"far\",state=\"paused\"} 1",
+		"walrelay_destination_state{destination=\"other\",state=\"ok\"} 1",
+	};
+	char *text = render();
+	ASSERT_LINES(text, lines);
+	assert_null(strstr(text, "limit_bytes{destination=\"far\",period=\"day\"}"));
+	assert_null(strstr(text, "per_second{destination=\"other\"}"));
+	free(text);
+}
+
 static void test_metrics__leave_out_what_is_not_known(void **state)
 {
 	(void)state;
@@ -194,6 +234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_metrics__tell_what_the_modules_say, setup),
+		cmocka_unit_test_setup(test_metrics__tell_what_destinations_use, setup),
 		cmocka_unit_test_setup(test_metrics__leave_out_what_is_not_known, setup),
 		cmocka_unit_test_setup(test_metrics__a_backup_is_no_standby, setup),
 		cmocka_unit_test_setup(test_metrics__escape_hostile_names, setup),

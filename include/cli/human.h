@@ -1,0 +1,16 @@
+/*
+ * human: figures for people to read: three digits and a unit.
+ */
+#ifndef CLI_HUMAN_H
+#define CLI_HUMAN_H
+
+#include <stdint.h>
+
+#define HUMAN_SIZE 32
+
+/* "0 B", "999 B", "1.50 kB", "12.3 GB": powers of 1024. Each returns text_out. */
+char *human_bytes(uint64_t bytes, char text_out[HUMAN_SIZE]);
+/* "20.0 Mbit/s": powers of 1000. */
+char *human_rate(uint64_t bytes_per_second, char text_out[HUMAN_SIZE]);
+
+#endif

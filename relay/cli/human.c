@@ -1,0 +1,33 @@
+/*
+ * human: divides until three digits are left before the unit.
+ */
+#include "cli/human.h"
+
+#include <stdio.h>
+
+static char *format(double value, double step, const char *const *units, char *text_out)
+{
+	while (value >= step * 0.9995 && units[1] != NULL) {
+		value /= step;
+		units++;
+	}
+	int digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+	snprintf(text_out, HUMAN_SIZE, "%.*f %s", digits, value, *units);
+	return text_out;
+}
+
+char *human_bytes(uint64_t bytes, char text_out[HUMAN_SIZE])
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", NULL};
+	if (bytes < 1000) {
+		snprintf(text_out, HUMAN_SIZE, "%u B", (unsigned)bytes);
+		return text_out;
+	}
+	return format((double)bytes, 1024, units, text_out);
+}
+
+char *human_rate(uint64_t bytes_per_second, char text_out[HUMAN_SIZE])
+{
+	static const char *const units[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", NULL};
+	return format((double)bytes_per_second * 8, 1000, units, text_out);
+}
