@@ -28,7 +28,9 @@
  *   tcpi_notsent_bytes  what the kernel has yet to send
  * A segment has an IP header (20 bytes, IPv6: 40), a TCP header (20) and its options. The SYN-ACK
  * is sent before the connection exists and so is in no tcpi_segs_out: it counts as one segment with
- * 20 bytes of options, as the SYN does that came in.
+ * 20 bytes of options, as the SYN does that came in. Options beyond timestamps (SACK) are counted
+ * nowhere: they ride on acknowledgements of what arrives past a loss, so billed_received lacks
+ * those where what is sent gets lost.
  */
 #ifndef DESTINATION_METER_H
 #define DESTINATION_METER_H
