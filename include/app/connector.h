@@ -11,14 +11,17 @@
 #include "base/error.h"
 #include "net/loop.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct connector;
 struct connecting;
 struct pg_conn;
 
-/* On the loop. connection: established, and the callee's; or NULL and err says why not. */
-typedef void connector_done(void *context, struct pg_conn *connection, const struct error *err);
+/* On the loop. connection: established, and the callee's; or NULL and err says why not.
+ * has_backup_link: it leads to a relay that sends base backups compressed. */
+typedef void connector_done(
+	void *context, struct pg_conn *connection, bool has_backup_link, const struct error *err);
 
 struct connector *connector_new(void);
 /* Every attempt must have ended or been given up. Waits a few seconds for threads that still try,
@@ -29,6 +32,7 @@ struct connector_target {
 	const char *conninfo; /* timeouts where it has none are set here */
 	const char *application_name;
 	uint64_t system_identifier; /* of the only cluster that will do; 0: any */
+	bool asks_backup_link;
 };
 
 /* The loop's thread. Begins an attempt to make a physical replication connection; what target

@@ -16,10 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/backup_state.h"
 #include "app/connector.h"
-#include "app/result_message.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "protocol/backup_command.h"
 #include "spool/cluster.h"
 
 #define LOG_SCOPE "backup"
@@ -31,76 +32,12 @@ struct backup_passthrough {
 	char *application_name;
 	pthread_mutex_t lock; /* what follows */
 	char *conninfo;
-};
-
-enum backup_state {
-	BACKUP_IDLE,       /* no command; the connection, if any, waits for the next */
-	BACKUP_CONNECTING, /* a command waits for the connection */
-	BACKUP_ANSWERING,  /* between two results */
-	BACKUP_COPY_OUT,
-	BACKUP_COPY_IN,
-	BACKUP_FAILING, /* the server's error is kept until the command is over */
-	BACKUP_STATES,
-};
-
-static const struct {
-	const char *name;
-	unsigned successors;
-} states[BACKUP_STATES] = {
-	[BACKUP_IDLE] = {"idle", 1u << BACKUP_CONNECTING | 1u << BACKUP_ANSWERING},
-	[BACKUP_CONNECTING] = {"connecting", 1u << BACKUP_ANSWERING | 1u << BACKUP_IDLE},
-	[BACKUP_ANSWERING] = {"answering", 1u << BACKUP_COPY_OUT | 1u << BACKUP_COPY_IN |
-						   1u << BACKUP_FAILING | 1u << BACKUP_IDLE},
-	[BACKUP_COPY_OUT] = {"copy out", 1u << BACKUP_ANSWERING | 1u << BACKUP_IDLE},
-	[BACKUP_COPY_IN] = {"copy in", 1u << BACKUP_ANSWERING | 1u << BACKUP_IDLE},
-	[BACKUP_FAILING] = {"failing", 1u << BACKUP_IDLE},
-};
-
-struct backup {
-	struct backup_passthrough *owner;
-	struct loop *loop;
-	const struct passthrough_client *client;
-	enum backup_state state;
-	char *command; /* until it is sent */
-	struct connecting *connecting;
-	PGconn *connection;
-	struct event *read_event;
-	struct event *write_event;
-	struct wire_writer writer;
-	struct error err; /* with BACKUP_FAILING */
-	bool is_input_held;
-	bool is_copy_done_due; /* a COPY OUT ended, by CopyDone or by an error: see take_copy_data()
-				*/
-	bool has_put_failed;   /* libpq did not take what the client sent */
-	bool is_closed;
-	bool is_step_deferred;
+	bool is_link_used;
 };
 
 static void step(struct backup *backup);
 
-static void enter(struct backup *backup, enum backup_state state)
-{
-	assert(states[backup->state].successors & 1u << state);
-	log_debug(LOG_SCOPE, "%s, was %s", states[state].name, states[backup->state].name);
-	backup->state = state;
-}
-
 /* --- toward the session ---------------------------------------------------------------------- */
-
-/* Hands on the messages in the writer. */
-static void send_messages(struct backup *backup)
-{
-	struct wire_writer *writer = &backup->writer;
-	assert(!writer->bad);
-	for (size_t at = 0; at < writer->length && !backup->is_closed;) {
-		const uint8_t *message = writer->bytes + at;
-		uint32_t length = wire_get_u32(message + 1);
-		backup->client->send(
-			backup->client->context, (char)message[0], message + 5, length - 4);
-		at += 1 + length;
-	}
-	wire_writer_reset(writer);
-}
 
 static void hold_input(struct backup *backup, bool is_held)
 {
@@ -127,16 +64,17 @@ static void drop_connection(struct backup *backup)
 		PQfinish(backup->connection);
 		backup->connection = NULL;
 	}
+	backup_drop_chunk(backup);
 	backup->has_put_failed = false;
 }
 
-static void end_command(struct backup *backup)
+void backup_end_command(struct backup *backup)
 {
 	struct error err = backup->err;
 	bool has_failed = err.kind != ERROR_NONE;
 	memset(&backup->err, 0, sizeof(backup->err));
 	backup->is_copy_done_due = false;
-	enter(backup, BACKUP_IDLE);
+	backup_enter(backup, BACKUP_IDLE);
 	hold_input(backup, false);
 	if (has_failed) {
 		backup->client->failed(backup->client->context, &err);
@@ -145,8 +83,7 @@ static void end_command(struct backup *backup)
 	}
 }
 
-/* The connection is of no use any more. */
-static void lose_connection(struct backup *backup)
+void backup_lose_connection(struct backup *backup)
 {
 	if (backup->state == BACKUP_IDLE) {
 		log_debug(LOG_SCOPE, "the upstream closed an idle connection");
@@ -160,112 +97,7 @@ static void lose_connection(struct backup *backup)
 		error_sqlstate(&backup->err, "08006");
 	}
 	drop_connection(backup);
-	end_command(backup);
-}
-
-static void send_copy_done(struct backup *backup)
-{
-	if (backup->is_copy_done_due) {
-		backup->is_copy_done_due = false;
-		backup->client->send(backup->client->context, 'c', "", 0);
-	}
-}
-
-static void on_notice(void *context, const PGresult *result)
-{
-	struct backup *backup = context;
-	if (backup->state != BACKUP_IDLE) {
-		send_copy_done(backup);
-		result_write_notice(&backup->writer, result);
-		send_messages(backup);
-	}
-}
-
-/* --- the answer ------------------------------------------------------------------------------ */
-
-/* libpq would answer a COPY that nobody drains with itself for ever. */
-static bool is_expected(const struct backup *backup, ExecStatusType status)
-{
-	bool is_copy = status == PGRES_COPY_OUT || status == PGRES_COPY_IN;
-	return status != PGRES_COPY_BOTH && !(is_copy && backup->state == BACKUP_FAILING);
-}
-
-/* Each takes one result or one message; false: there is none to be had now. */
-static bool take_result(struct backup *backup)
-{
-	if (PQisBusy(backup->connection)) {
-		return false;
-	}
-	PGresult *result = PQgetResult(backup->connection);
-	ExecStatusType status = PQresultStatus(result);
-	if (result == NULL) {
-		send_copy_done(backup);
-		end_command(backup);
-		return false;
-	}
-	if (status == PGRES_FATAL_ERROR) {
-		backup->is_copy_done_due = false;
-	}
-	send_copy_done(backup);
-	if (!is_expected(backup, status)) {
-		PQclear(result);
-		error_set(&backup->err, ERROR_INVALID, "unexpected answer from the upstream");
-		error_sqlstate(&backup->err, "08P01");
-		lose_connection(backup);
-		return false;
-	}
-	if (backup->state == BACKUP_FAILING) {
-		PQclear(result);
-		return true;
-	}
-	switch (status) {
-	case PGRES_TUPLES_OK: result_write_rows(&backup->writer, result); break;
-	case PGRES_COMMAND_OK: result_write_command_complete(&backup->writer, result); break;
-	case PGRES_COPY_OUT:
-		result_write_copy(&backup->writer, 'H', result);
-		enter(backup, BACKUP_COPY_OUT);
-		break;
-	case PGRES_COPY_IN:
-		result_write_copy(&backup->writer, 'G', result);
-		enter(backup, BACKUP_COPY_IN);
-		break;
-	default:
-		result_read_error(result, &backup->err);
-		enter(backup, BACKUP_FAILING);
-		break;
-	}
-	PQclear(result);
-	send_messages(backup);
-	return true;
-}
-
-static bool take_copy_data(struct backup *backup)
-{
-	char *bytes = NULL;
-	int length = PQgetCopyData(backup->connection, &bytes, 1);
-	if (length > 0) {
-		backup->client->send(backup->client->context, 'd', bytes, (size_t)length);
-		PQfreemem(bytes);
-		return true;
-	}
-	if (length == 0) {
-		return false;
-	}
-	/* libpq does not tell an end by CopyDone from one by ErrorResponse, which must not look
-	 * like a whole archive: the result that follows decides. */
-	backup->is_copy_done_due = length == -1;
-	enter(backup, BACKUP_ANSWERING);
-	return true;
-}
-
-static bool take_one(struct backup *backup)
-{
-	switch (backup->state) {
-	case BACKUP_ANSWERING:
-	case BACKUP_FAILING: return take_result(backup);
-	case BACKUP_COPY_OUT: return take_copy_data(backup);
-	default: return false;
-	}
+	backup_end_command(backup);
 }
 
 /* False: the connection is lost. */
@@ -320,7 +152,7 @@ static bool pass_on(struct backup *backup)
 		if (!has_room(backup)) {
 			return false;
 		}
-		if (!take_one(backup)) {
+		if (!backup_take_one(backup)) {
 			break;
 		}
 	}
@@ -338,7 +170,7 @@ static void step(struct backup *backup)
 		return;
 	}
 	if (backup->has_put_failed || !flush_requests(backup)) {
-		lose_connection(backup);
+		backup_lose_connection(backup);
 		return;
 	}
 	if (!may_read) {
@@ -348,7 +180,7 @@ static void step(struct backup *backup)
 	event_add(backup->read_event, NULL);
 	if (has_hidden_input(backup)) {
 		if (!PQconsumeInput(backup->connection)) {
-			lose_connection(backup);
+			backup_lose_connection(backup);
 			return;
 		}
 		defer_step(backup);
@@ -364,7 +196,7 @@ static void on_event(evutil_socket_t fd, short events, void *context)
 		 */
 		pass_on(backup);
 		if (backup->connection != NULL) {
-			lose_connection(backup);
+			backup_lose_connection(backup);
 		}
 		return;
 	}
@@ -373,16 +205,31 @@ static void on_event(evutil_socket_t fd, short events, void *context)
 
 /* --- the connection -------------------------------------------------------------------------- */
 
+/* As the client's is, or as it must be between relays. */
+static bool send_query(struct backup *backup)
+{
+	char *text = memory_new(strlen(backup->command) + BACKUP_COMMAND_GROWTH + 1);
+	bool is_asked = backup->has_backup_link && backup_command_ask(backup->command, text);
+	enum backup_mode mode = BACKUP_AS_IS;
+	if (is_asked != backup->is_link_asked) {
+		mode = is_asked ? BACKUP_DECODED : BACKUP_ENCODED;
+	}
+	backup_set_mode(backup, mode);
+	int sent = PQsendQuery(backup->connection, is_asked ? text : backup->command);
+	free(text);
+	return sent;
+}
+
 static void send_command(struct backup *backup)
 {
-	enter(backup, BACKUP_ANSWERING);
-	int sent = PQsendQuery(backup->connection, backup->command);
+	backup_enter(backup, BACKUP_ANSWERING);
+	bool is_sent = send_query(backup);
 	free(backup->command);
 	backup->command = NULL;
-	if (sent) {
+	if (is_sent) {
 		defer_step(backup);
 	} else {
-		lose_connection(backup);
+		backup_lose_connection(backup);
 	}
 }
 
@@ -395,10 +242,11 @@ static void take_connection(struct backup *backup, PGconn *connection)
 	backup->write_event = event_new(base, fd, EV_WRITE | EV_PERSIST, on_event, backup);
 	assert(backup->read_event != NULL && backup->write_event != NULL);
 	PQsetnonblocking(connection, 1);
-	PQsetNoticeReceiver(connection, on_notice, backup);
+	PQsetNoticeReceiver(connection, backup_on_notice, backup);
 }
 
-static void on_connected(void *context, PGconn *connection, const struct error *err)
+static void on_connected(
+	void *context, PGconn *connection, bool has_backup_link, const struct error *err)
 {
 	struct backup *backup = context;
 	backup->connecting = NULL;
@@ -406,9 +254,10 @@ static void on_connected(void *context, PGconn *connection, const struct error *
 		free(backup->command);
 		backup->command = NULL;
 		backup->err = *err;
-		end_command(backup);
+		backup_end_command(backup);
 		return;
 	}
+	backup->has_backup_link = has_backup_link;
 	take_connection(backup, connection);
 	send_command(backup);
 }
@@ -416,13 +265,15 @@ static void on_connected(void *context, PGconn *connection, const struct error *
 static void start_connecting(struct backup *backup)
 {
 	struct backup_passthrough *owner = backup->owner;
-	enter(backup, BACKUP_CONNECTING);
+	backup_enter(backup, BACKUP_CONNECTING);
 	pthread_mutex_lock(&owner->lock);
 	char *conninfo = memory_copy_text(owner->conninfo);
+	bool is_link_used = owner->is_link_used;
 	pthread_mutex_unlock(&owner->lock);
 	struct connector_target target = {
 		.conninfo = conninfo,
 		.application_name = owner->application_name,
+		.asks_backup_link = is_link_used,
 	};
 	if (owner->cluster != NULL) {
 		struct cluster_identity identity;
@@ -464,6 +315,10 @@ static void start_command(void *handle, const char *text)
 	struct backup *backup = handle;
 	assert(backup->state == BACKUP_IDLE && backup->command == NULL);
 	backup->command = memory_copy_text(text);
+	pthread_mutex_lock(&backup->owner->lock);
+	bool is_link_used = backup->owner->is_link_used;
+	pthread_mutex_unlock(&backup->owner->lock);
+	backup->is_link_asked = is_link_used && backup_command_take(backup->command);
 	loop_defer(backup->loop, on_command, backup);
 }
 
@@ -486,7 +341,7 @@ static void take_client_message(void *handle, char type, const void *body, size_
 	}
 	backup->has_put_failed = queued <= 0;
 	if (type != 'd' && queued > 0) {
-		enter(backup, BACKUP_ANSWERING);
+		backup_enter(backup, BACKUP_ANSWERING);
 	}
 	defer_step(backup);
 }
@@ -500,6 +355,7 @@ static void free_backup(void *context)
 {
 	struct backup *backup = context;
 	free(backup->command);
+	backup_free_codecs(backup);
 	wire_writer_release(&backup->writer);
 	free(backup);
 }
@@ -566,6 +422,13 @@ void backup_passthrough_set_conninfo(struct backup_passthrough *passthrough, con
 	passthrough->conninfo = copy;
 	pthread_mutex_unlock(&passthrough->lock);
 	free(old);
+}
+
+void backup_passthrough_use_link(struct backup_passthrough *passthrough, bool is_used)
+{
+	pthread_mutex_lock(&passthrough->lock);
+	passthrough->is_link_used = is_used;
+	pthread_mutex_unlock(&passthrough->lock);
 }
 
 const struct passthrough *backup_passthrough_interface(struct backup_passthrough *passthrough)

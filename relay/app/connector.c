@@ -17,6 +17,8 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "protocol/backup_command.h"
+#include "protocol/link_terms.h"
 
 #define FREE_TIMEOUT_SECONDS 5
 
@@ -32,6 +34,8 @@ struct connecting {
 	char *conninfo;
 	char *application_name;
 	uint64_t system_identifier;
+	bool asks_backup_link;
+	bool has_backup_link;
 	struct loop *loop;
 	connector_done *done;
 	void *context;
@@ -130,7 +134,8 @@ static void deliver(void *context)
 	if (!is_given_up) {
 		PGconn *connection = connecting->connection;
 		connecting->connection = NULL;
-		connecting->done(connecting->context, connection, &connecting->err);
+		connecting->done(connecting->context, connection, connecting->has_backup_link,
+			&connecting->err);
 	}
 	destroy_connecting(connecting);
 }
@@ -179,6 +184,22 @@ static bool check_system(struct connecting *connecting)
 	return true;
 }
 
+/* A server that is no relay does not know the setting, and has said so in its log before. */
+static void ask_backup_link(struct connecting *connecting)
+{
+	struct link_offer ours;
+	struct link_terms terms;
+	link_offer_init(&ours);
+	bool is_added = link_abilities_add(&ours.abilities, BACKUP_ABILITY, BACKUP_ABILITY_METHOD);
+	assert(is_added);
+	PGresult *result = PQexec(connecting->connection, "SHOW " LINK_SETTING_NAME);
+	connecting->has_backup_link = PQresultStatus(result) == PGRES_TUPLES_OK &&
+				      PQntuples(result) == 1 &&
+				      link_offer_agree(&ours, PQgetvalue(result, 0, 0), &terms) &&
+				      link_abilities_find(&terms.abilities, BACKUP_ABILITY) != NULL;
+	PQclear(result);
+}
+
 static void *run_attempt(void *context)
 {
 	struct connecting *connecting = context;
@@ -186,6 +207,8 @@ static void *run_attempt(void *context)
 	if (!open_connection(connecting) || !check_system(connecting)) {
 		PQfinish(connecting->connection);
 		connecting->connection = NULL;
+	} else if (connecting->asks_backup_link) {
+		ask_backup_link(connecting);
 	}
 	pthread_mutex_lock(&connecting->lock);
 	bool is_given_up = connecting->is_given_up;
@@ -225,6 +248,7 @@ struct connecting *connector_start(struct connector *connector,
 	connecting->conninfo = memory_copy_text(target->conninfo);
 	connecting->application_name = memory_copy_text(target->application_name);
 	connecting->system_identifier = target->system_identifier;
+	connecting->asks_backup_link = target->asks_backup_link;
 	connecting->loop = loop;
 	connecting->done = done;
 	connecting->context = context;

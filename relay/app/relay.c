@@ -169,6 +169,8 @@ static bool open_downstream(struct relay *relay, struct error *err)
 {
 	relay->backups =
 		backup_passthrough_new(relay->config->upstream.conninfo, relay->config->relay.name);
+	backup_passthrough_use_link(
+		relay->backups, relay->config->link.compression != CONFIG_COMPRESSION_NONE);
 	struct downstream_options options = {
 		.relay_name = relay->config->relay.name,
 		.sender_threads = relay->config->relay.sender_threads,
@@ -311,6 +313,8 @@ static void apply(struct relay *relay, struct config *config, struct access *acc
 	downstream_set_limits(relay->downstream, &limits);
 	accounting_reload(relay->accounting, config);
 	backup_passthrough_set_conninfo(relay->backups, config->upstream.conninfo);
+	backup_passthrough_use_link(
+		relay->backups, config->link.compression != CONFIG_COMPRESSION_NONE);
 	struct upstream_options upstream = upstream_options(relay);
 	upstream_reload(relay->upstream, &upstream);
 	access_release(&old_access);
