@@ -7,8 +7,8 @@
  * start of their segment, and a restart of the relay compares the overlap there.
  *  2. retain_size keeps that many bytes behind received, retain_time what is younger: whichever
  *     keeps more.
- *  3. A holder (slot, pin, cursor) keeps from its LSN; one without an LSN keeps nothing. A holder
- *     that needs WAL from before the oldest held keeps all there is.
+ *  3. A holder (slot, pin, cursor, link) keeps from its LSN; one without an LSN keeps nothing. A
+ * holder that needs WAL from before the oldest held keeps all there is.
  *  4. What the archive has not taken yet stays.
  *  5. max_size is a ceiling for everything on disk, the segment being written counted whole and
  *     other_bytes counted too. Under it 2 and 4 give way, and so does every holder that needs a
@@ -27,7 +27,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum retention_holder_kind { RETENTION_SLOT, RETENTION_PIN, RETENTION_CURSOR };
+enum retention_holder_kind {
+	RETENTION_SLOT,
+	RETENTION_PIN,
+	RETENTION_CURSOR,
+	RETENTION_LINK, /* batches of the link may refer to it */
+};
 
 struct retention_holder {
 	enum retention_holder_kind kind;

@@ -34,10 +34,11 @@ struct wal_segment; /* a mapped segment file, counted references */
 struct wal_on_disk; /* wal_prefetch.h */
 
 struct wal_store_options {
-	const char *directory;   /* data_dir/wal; created 0700 when missing */
-	uint64_t retain_bytes;   /* kept behind the tip whoever needs it */
-	int64_t retain_us;       /* likewise by age */
-	uint64_t max_bytes;      /* never more on disk; 0: no limit */
+	const char *directory; /* data_dir/wal; created 0700 when missing */
+	uint64_t retain_bytes; /* kept behind the tip whoever needs it */
+	int64_t retain_us;     /* likewise by age */
+	uint64_t link_bytes;   /* likewise, as far as max_bytes lets it, for batches of the link */
+	uint64_t max_bytes;    /* never more on disk; 0: no limit */
 	uint64_t min_free_bytes; /* below this the store is full: stop receiving */
 	const struct durable_operations *operations; /* NULL: the system's; for tests */
 };
@@ -116,6 +117,11 @@ bool wal_store_read_history_file(struct wal_store *store, tli_t tli, char **text
 /* Redo location of the newest checkpoint record held, for RESERVE_WAL; the oldest LSN held when no
  * checkpoint was seen. */
 struct wal_position wal_store_redo(struct wal_store *store);
+/* How much may be promised to be kept behind received, for others to refer to. */
+uint64_t wal_store_link_keep(struct wal_store *store);
+/* So much is promised from now on: max_bytes takes none of it without WAL_STORE_LINK and then some
+ * time for a smaller promise to be made. 0: nothing is. */
+void wal_store_promise_link(struct wal_store *store, uint64_t keep_bytes);
 bool wal_store_is_full(struct wal_store *store);
 void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats_out);
 
@@ -127,6 +133,7 @@ enum wal_store_event {
 	WAL_STORE_FULL = 4,     /* became full, or has room again */
 	WAL_STORE_PRUNED = 8,   /* old segments went */
 	WAL_STORE_BAD = 16,     /* received WAL is not valid: the writer has to cut it */
+	WAL_STORE_LINK = 64,    /* wal_store_link_keep() may have changed */
 	WAL_STORE_SYNCED = 32,  /* synced moved; told with FLUSHED when that moved too */
 };
 /* Called on the thread where it happened: only ring a wake or post. events: an or of the above. */

@@ -65,6 +65,9 @@ lsn_t link_receiver_request_lsn(const struct link_receiver *link);
  * found to be the same. */
 bool link_receiver_joins_at(const struct link_receiver *link, lsn_t stream_lsn, lsn_t lsn);
 
+/* The spool keeps more or less than was promised: a promise to be told. False: there is none. */
+bool link_receiver_next_promise(struct link_receiver *link, struct link_promise *promise_out);
+
 void link_receiver_take_stats(struct link_receiver *link, struct link_receiver_stats *stats_out);
 
 #endif

@@ -3,6 +3,8 @@
  */
 #include "app/relay_options.h"
 
+#include "app/config_places.h"
+
 struct log_options relay_log_options(const struct config *config)
 {
 	return (struct log_options){
@@ -12,12 +14,28 @@ struct log_options relay_log_options(const struct config *config)
 	};
 }
 
+/* Unless it is set, no more is kept for it than is kept anyway. */
+static uint64_t link_bytes(const struct config *config)
+{
+	uint64_t reference = config->link.reference_bytes;
+
+	if (config->link.compression == CONFIG_COMPRESSION_NONE) {
+		return 0;
+	}
+	if (config_places_find(config->places, "link", "reference") != 0 ||
+		reference < config->spool.retain_bytes) {
+		return reference;
+	}
+	return config->spool.retain_bytes;
+}
+
 struct wal_store_options relay_store_options(const struct config *config, const char *directory)
 {
 	return (struct wal_store_options){
 		.directory = directory,
 		.retain_bytes = config->spool.retain_bytes,
 		.retain_us = config->spool.retain_us,
+		.link_bytes = link_bytes(config),
 		.max_bytes = config->spool.max_bytes,
 		.min_free_bytes = config->spool.min_free_bytes,
 	};

@@ -135,6 +135,7 @@ static const char *holder_kind_name(enum retention_holder_kind kind)
 		[RETENTION_SLOT] = "slot",
 		[RETENTION_PIN] = "pin",
 		[RETENTION_CURSOR] = "cursor",
+		[RETENTION_LINK] = "link",
 	};
 	return names[kind];
 }

@@ -31,6 +31,7 @@ void wal_keeper_init(struct wal_store *store, const struct wal_store_options *op
 	pthread_cond_init(&keeper->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
 	keeper->limits = *options;
+	atomic_init(&keeper->link_room_bytes, UINT64_MAX);
 	keeper->limits.directory = NULL;
 	keeper->limits.operations = NULL;
 }
@@ -49,10 +50,13 @@ void wal_store_set_limits(struct wal_store *store, const struct wal_store_option
 	pthread_mutex_lock(&keeper->lock);
 	keeper->limits.retain_bytes = options->retain_bytes;
 	keeper->limits.retain_us = options->retain_us;
+	keeper->limits.link_bytes = options->link_bytes;
 	keeper->limits.max_bytes = options->max_bytes;
 	keeper->limits.min_free_bytes = options->min_free_bytes;
 	pthread_mutex_unlock(&keeper->lock);
+	atomic_store(&keeper->link_room_bytes, UINT64_MAX);
 	wal_keeper_ring(store);
+	wal_store_notify(store, WAL_STORE_LINK);
 }
 
 void wal_keeper_ring(struct wal_store *store)

@@ -64,6 +64,8 @@ static struct holders find_holders(struct wal_store *store)
 		}
 	}
 	wal_cursors_visit(store, add_cursor, &holders);
+	add_holder(&holders, RETENTION_LINK, "reference",
+		wal_promise_lsn(store, wal_store_line(store)));
 	return holders;
 }
 
@@ -119,7 +121,7 @@ static void report_lost(struct wal_store *store, const struct retention_input *i
 				holder->name, LSN_ARGS(decision->horizon_lsn),
 				LSN_ARGS(holder->lsn), input->received_lsn - holder->lsn);
 			slots_mark_lost(store->slots, holder->name);
-		} else {
+		} else if (holder->kind != RETENTION_LINK) {
 			log_warning(WAL_LOG_SCOPE,
 				"a reader at " LSN_FORMAT " loses its WAL to max_size",
 				LSN_ARGS(holder->lsn));
@@ -292,12 +294,13 @@ bool wal_store_prune(struct wal_store *store)
 	size_t *lost = memory_new((holders.count + 1) * sizeof(*lost));
 	size_t removed;
 	lsn_t horizon_lsn;
+	bool waits;
 
 	retention_decide(&input, &decision, lost);
 	report_lost(store, &input, &decision, lost);
 	publish_horizon(store, &input, &decision);
-	horizon_lsn =
-		lsn_min(decision.horizon_lsn, needed_by_restart(store, line, decision.horizon_lsn));
+	horizon_lsn = wal_promise_yield(store, line, decision.horizon_lsn, &waits);
+	horizon_lsn = lsn_min(horizon_lsn, needed_by_restart(store, line, horizon_lsn));
 	if (horizon_lsn > atomic_load(&store->oldest)) {
 		atomic_store(&store->oldest, horizon_lsn);
 	}
@@ -307,5 +310,5 @@ bool wal_store_prune(struct wal_store *store)
 	free(lost);
 	free(holders.items);
 	free(holders.slots);
-	return fits(store, input.max_bytes, line->segment_bytes);
+	return waits || fits(store, input.max_bytes, line->segment_bytes);
 }

@@ -124,6 +124,9 @@ struct wal_keeper {
 	char full_reason[160];
 	lsn_t horizon_lsn;
 	char horizon_reason[96];
+	atomic_uint_fast64_t link_promised_bytes;
+	atomic_uint_fast64_t link_room_bytes; /* what max_bytes leaves of it; UINT64_MAX: all */
+	int64_t link_pressed_us;              /* under work: since when it leaves less; 0: no */
 	uint64_t free_bytes;
 	atomic_bool is_full;
 	atomic_bool has_prepared;
@@ -235,6 +238,14 @@ struct durable_file *wal_keeper_take_segment(
 /* Under work. Stores how far the next restart need not look. */
 void wal_keeper_save_good(struct wal_store *store);
 void wal_keeper_read_limits(struct wal_store *store, struct wal_store_options *limits_out);
+
+/* --- wal_promise.c */
+/* Of the live range, the first byte batches of the link may refer to. */
+lsn_t wal_promise_lsn(struct wal_store *store, const struct wal_line *line);
+/* Under work. Max_bytes wants what lies before horizon_lsn, in which the link refers: where removal
+ * has to stop for now. *waits_out: a smaller promise is waited for. */
+lsn_t wal_promise_yield(
+	struct wal_store *store, const struct wal_line *line, lsn_t horizon_lsn, bool *waits_out);
 
 /* --- wal_prune.c */
 /* Under work. Removes what retention no longer keeps, with room for one more segment than there is;

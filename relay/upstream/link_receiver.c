@@ -51,6 +51,18 @@ static bool read_crc(struct link_receiver *link, lsn_t from, lsn_t to, uint32_t 
 	return true;
 }
 
+static struct link_promise promise_now(const struct link_receiver *link)
+{
+	struct link_promise promise = {.keep_bytes = wal_store_link_keep(link->options.store)};
+	struct wal_store_stats stats;
+
+	if (promise.keep_bytes > 0) {
+		wal_store_read_stats(link->options.store, &stats);
+		promise.oldest_lsn = stats.oldest_lsn;
+	}
+	return promise;
+}
+
 /* More than a segment is there only when the server is far behind us, and then cannot compare. */
 static void look_at_held(struct link_receiver *link)
 {
@@ -59,6 +71,8 @@ static void look_at_held(struct link_receiver *link)
 	struct link_start *start = &link->start;
 
 	start->terms = options->terms;
+	start->promise = promise_now(link);
+	wal_store_promise_link(options->store, start->promise.keep_bytes);
 	start->held_lsn = received.lsn;
 	start->has_held = received.tli == options->tli && received.lsn > options->start_lsn &&
 			  received.lsn - options->start_lsn <= options->segment_bytes &&
@@ -87,6 +101,7 @@ struct link_receiver *link_receiver_new(
 void link_receiver_free(struct link_receiver **link)
 {
 	if (*link != NULL) {
+		wal_store_promise_link((*link)->options.store, 0);
 		link_decoder_free(&(*link)->decoder);
 		wal_earlier_free(&(*link)->earlier);
 		free(*link);
@@ -240,6 +255,30 @@ static enum link_take take_stream(struct link_receiver *link, const struct serve
 	return LINK_TAKE_COPY;
 }
 
+/* What is kept grows before it is promised, and shrinks when the server no longer counts on it. */
+bool link_receiver_next_promise(struct link_receiver *link, struct link_promise *promise_out)
+{
+	struct link_promise next = promise_now(link);
+
+	if (next.keep_bytes == link->start.promise.keep_bytes) {
+		return false;
+	}
+	if (next.keep_bytes > link->start.promise.keep_bytes) {
+		wal_store_promise_link(link->options.store, next.keep_bytes);
+	}
+	link->start.promise = next;
+	*promise_out = next;
+	return true;
+}
+
+/* An answer to one that was made before is still to come when it says more. */
+static void take_promise(struct link_receiver *link, const struct link_promise *promise)
+{
+	if (promise->keep_bytes <= link->start.promise.keep_bytes) {
+		wal_store_promise_link(link->options.store, link->start.promise.keep_bytes);
+	}
+}
+
 enum link_take link_receiver_take(struct link_receiver *link, const uint8_t *payload, size_t length,
 	lsn_t stream_lsn, int64_t now_us, struct server_copy *copy_out, struct error *err)
 {
@@ -257,7 +296,7 @@ enum link_take link_receiver_take(struct link_receiver *link, const uint8_t *pay
 			link, copy.batch, copy.batch_length, stream_lsn, now_us, copy_out, err);
 		break;
 	case LINK_SERVER_STREAM: taken = take_stream(link, &copy.stream, copy_out, err); break;
-	case LINK_SERVER_PROMISE: break;
+	case LINK_SERVER_PROMISE: take_promise(link, &copy.promise); break;
 	}
 	return taken;
 }

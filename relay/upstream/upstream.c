@@ -553,7 +553,8 @@ static bool init_loop_parts(struct upstream *upstream, struct error *err)
 		return false;
 	}
 	upstream->watcher = wal_store_add_watcher(options->store,
-		WAL_STORE_FLUSHED | WAL_STORE_SYNCED | WAL_STORE_FULL | WAL_STORE_BAD,
+		WAL_STORE_FLUSHED | WAL_STORE_SYNCED | WAL_STORE_FULL | WAL_STORE_BAD |
+			WAL_STORE_LINK,
 		on_store_event, upstream);
 	return true;
 }

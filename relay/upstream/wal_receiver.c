@@ -114,6 +114,21 @@ static bool send_feedback_if_due(struct wal_receiver *receiver, struct error *er
 		options->session, payload, standby_feedback_encode(&feedback, payload), err);
 }
 
+static bool promise_if_due(struct wal_receiver *receiver)
+{
+	struct link_promise promise;
+	uint8_t payload[LINK_PROMISE_BYTES];
+	struct error err;
+
+	if (receiver->link == NULL || !link_receiver_next_promise(receiver->link, &promise) ||
+		upstream_session_put_copy(receiver->options.session, payload,
+			link_promise_encode(&promise, payload), &err)) {
+		return true;
+	}
+	fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+	return false;
+}
+
 /* --- when it counts as streaming -------------------------------------------------------------- */
 
 static bool has_settled(const struct wal_receiver *receiver)
@@ -202,7 +217,7 @@ static void look(struct wal_receiver *receiver)
 	settle(receiver);
 	if (receiver->stop_by_us != 0) {
 		finish_if_synced(receiver);
-	} else {
+	} else if (promise_if_due(receiver)) {
 		(void)reply_if_due(receiver);
 	}
 }

@@ -389,6 +389,54 @@ static void test_link_receiver__nothing_wrong_comes_of_flipped_bits_or_cuts(void
 	rig_close(&rig);
 }
 
+/* --- the promise ------------------------------------------------------------------------------ */
+
+static void check_promise(struct rig *rig, uint64_t keep_bytes)
+{
+	struct link_promise promise;
+
+	assert_true(link_receiver_next_promise(rig->link, &promise));
+	assert_int_equal(promise.oldest_lsn, keep_bytes > 0 ? HUB_START : 0);
+	assert_int_equal(promise.keep_bytes, keep_bytes);
+	assert_false(link_receiver_next_promise(rig->link, &promise));
+}
+
+static void set_link_bytes(struct rig *rig, uint64_t link_bytes)
+{
+	struct wal_store_options limits = rig->spool.options;
+
+	limits.link_bytes = link_bytes;
+	wal_store_set_limits(rig->spool.store, &limits);
+}
+
+static void test_link_receiver__promises_what_the_spool_keeps(void **state)
+{
+	struct rig rig;
+	struct link_promise promise;
+	uint8_t payload[LINK_PROMISE_BYTES];
+
+	(void)state;
+	rig_open(&rig, HUB_START, HUB_START);
+	assert_false(link_receiver_next_promise(rig.link, &promise));
+	set_link_bytes(&rig, 5000000);
+	follow(&rig, HUB_START);
+	check_start(&rig, "(link '1', abilities '', oldest '0/100000', keep '5000000')");
+	assert_false(link_receiver_next_promise(rig.link, &promise));
+	set_link_bytes(&rig, 7000000);
+	check_promise(&rig, 7000000);
+	set_link_bytes(&rig, 3000000);
+	check_promise(&rig, 3000000);
+	set_link_bytes(&rig, 0);
+	check_promise(&rig, 0);
+	/* The answers, in order; the spool's test shows what they allow. */
+	for (uint64_t keep = 7000000; keep != UINT64_MAX; keep = keep > 0 ? 0 : UINT64_MAX) {
+		promise = (struct link_promise){HUB_START, keep};
+		assert_int_equal(take_bytes(&rig, payload, link_promise_encode(&promise, payload)),
+			LINK_TAKE_NOTHING);
+	}
+	rig_close(&rig);
+}
+
 static void test_link_receiver__refuses_nonsense(void **state)
 {
 	static const uint8_t promise[] = "p\0\0\0\0\0\0\0\0\377\377\377\377\377\377\377\377";
@@ -421,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_link_receiver__asks_from_where_what_is_held_ends),
 		cmocka_unit_test(test_link_receiver__a_batch_from_the_future_does_not_follow),
 		cmocka_unit_test(test_link_receiver__nothing_wrong_comes_of_flipped_bits_or_cuts),
+		cmocka_unit_test(test_link_receiver__promises_what_the_spool_keeps),
 		cmocka_unit_test(test_link_receiver__refuses_nonsense),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
