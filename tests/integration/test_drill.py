@@ -64,7 +64,7 @@ class Drill:
 
     def write_some(self):
         target = self.primary.insert_lsn() + (self.random.randrange(100, 3000) << 10)
-        wait_until(lambda: self.primary.insert_lsn() > target)
+        wait_until(lambda: self.primary.insert_lsn() > target, 180, "the load to write")
 
     def round(self):
         load = self.site.pgbench(self.primary, init=self.loads == 0, name=f"pgbench{self.loads}")
