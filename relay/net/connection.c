@@ -55,7 +55,7 @@ struct connection {
 	bool is_drain_wanted; /* the peer is gone, but what it sent may still lie in the kernel */
 	connection_last_look *last_look;
 	void *last_look_context;
-	unsigned news;        /* what a deferred call will tell; 0: none is queued */
+	unsigned news; /* what a deferred call will tell; 0: none is queued */
 	struct deadlines linger;
 	struct sockaddr_storage peer;
 	bool is_local;

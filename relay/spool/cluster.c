@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "protocol/lsn.h"
 #include "base/sql.h"
+#include "protocol/lsn.h"
 
 #include <assert.h>
 #include <inttypes.h>
