@@ -13,11 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support.load import TABLES, Pgbench, fingerprint, pgbench_init  # noqa: E402
 from support.postgres import Postgres  # noqa: E402
 from support.process import Process  # noqa: E402
+from support.relay import run_cli  # noqa: E402
 from support.site import Site  # noqa: E402
 from support.wal import format_lsn  # noqa: E402
 
 CATCH_UP_SECONDS = 60
-COLUMNS = "  {:10} {:10} {:>14} {:>10} {:>10} {:>10} {:>7}"
+COLUMNS = "  {:10} {:10} {:>14} {:>10} {:>10} {:>10} {:>7} {:>9}"
+DESTINATION = "us-west-2"
 
 
 def size(count):
@@ -46,7 +48,13 @@ class Demo:
         for name in ["hub", "edge"]:
             upstream = self.relays[-1] if self.relays else self.primary
             say(f"{name}, a relay that follows {upstream.name}")
-            self.relays.append(site.relay(upstream, name, spool={"retain_size": "1GB"}))
+            sections = {"spool": {"retain_size": "1GB"}}
+            if name == "hub":
+                # A destination is what a provider bills: here, all that goes to the edge.
+                sections[f"destination {DESTINATION}"] = {
+                    "match": "application edge", "provider": "aws", "price_per_gb": "0.09",
+                    "rate_cap": "200Mbit/s", "daily_limit": "20GB"}
+            self.relays.append(site.relay(upstream, name, **sections))
         last = self.relays[-1]
         self.load = site.pgbench(self.primary, init=False, rate=500, clients=4)
         for name in ("standby1", "standby2"):
@@ -66,34 +74,41 @@ class Demo:
             return server.flush_lsn()
         return server.replay_lsn() if server in self.standbys else server.received_lsn()
 
+    def cost(self, server):
+        """What the hub's destination has cost so far, in millionths of the currency."""
+        cost = server.metric("destination_cost_total", destination=DESTINATION)
+        return "" if cost is None else f"{cost * 1e6:.0f}"
+
     def wire_bytes(self, server):
         """What the stream has brought to it over its connection so far, framing included."""
         return int(server.metric("upstream_wire_bytes_total") or 0)
 
     def rows(self):
         """Of each server: name, whom it follows, position, bytes behind, WAL brought, bytes of it on
-        the wire, and how many times as much its standbys would have pulled by themselves."""
+        the wire, how many times as much its standbys would have pulled by themselves, and what
+        sending it on has cost."""
         tip = self.position(self.primary)
         for number, server in enumerate(self.servers):
             position = self.position(server)
             follows = "" if number == 0 else self.relays[-1].name if server in self.standbys else \
                 self.servers[number - 1].name
             brought = max(0, position - self.start_lsn)
-            wire, ratio = "", ""
+            wire, ratio, cost = "", "", ""
             if server in self.relays:
                 wire_bytes = self.wire_bytes(server) - self.start_wire[server.name]
-                wire = size(wire_bytes)
+                wire, cost = size(wire_bytes), self.cost(server)
                 if wire_bytes > 0:
                     ratio = f"{brought * len(self.standbys) / wire_bytes:.1f}"
             yield (server.name, follows, format_lsn(position), size(max(0, tip - position)),
-                   size(brought), wire, ratio)
+                   size(brought), wire, ratio, cost)
 
     def draw(self, seconds):
         if sys.stdout.isatty() and self.drawn:
             print(f"\033[{self.drawn}A\033[J", end="")
         elapsed = time.monotonic() - self.began
         lines = [f"{elapsed:5.0f} of {seconds} s",
-                 COLUMNS.format("server", "follows", "position", "behind", "WAL", "wire", "saves")]
+                 COLUMNS.format("server", "follows", "position", "behind", "WAL", "wire", "saves",
+                                "cost, µ$")]
         lines += [COLUMNS.format(*row) for row in self.rows()]
         print("\n".join(lines), flush=True)
         self.drawn = len(lines)
@@ -117,6 +132,11 @@ class Demo:
                 print(f"  {standby.name:10} {table:18} {ours[0]:>8} rows: {same}")
                 held = held and ours == theirs
         return held
+
+    def usage(self):
+        """The hub's own account of what went to whom, backups included."""
+        done = run_cli("usage", "-c", self.relays[0].config_file)
+        print(done.stdout or done.stderr, end="")
 
     def addresses(self):
         for relay in self.relays:
@@ -158,6 +178,7 @@ def main():
         demo.watch(arguments.seconds)
         print("the load has ended; comparing rows")
         held = demo.check()
+        demo.usage()
         print("both standbys hold exactly the primary's rows" if held else
               "the standbys do NOT hold the primary's rows")
         if arguments.keep:
