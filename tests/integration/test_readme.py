@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def section(title):
-    return re.search(rf"^## {title}\n(.*?)(?=^#)", README, re.MULTILINE | re.DOTALL).group(1)
+    return re.search(rf"^##+ {title}\n(.*?)(?=^#)", README, re.MULTILINE | re.DOTALL).group(1)
 
 
 def blocks(title):
@@ -115,6 +115,26 @@ def test_the_quick_start(site):
     standby.catch_up(start.primary)
     assert_same_rows(start.primary, standby, ["t"])
     assert standby.value("SHOW primary_slot_name") == "standby1"
+
+
+def test_two_sites(site):
+    """The edge's configuration, beside the hub of the quick start: they agree on the link."""
+    start = QuickStart(site)
+    user, _, serve, _ = commands(start.lines)
+    start.run(user, stdin="sesame\n")
+    start.serve(serve)
+    port = free_port()
+    directory = site.directory / "edge"
+    directory.mkdir()
+    (directory / "edge.ini").write_text(replaced(blocks("Two sites")[0], {
+        "[relay]": f"[relay]\nlisten = 127.0.0.1:{port}\nhttp_listen = 127.0.0.1:{free_port()}\n",
+        "/var/lib/walrelay": str(site.directory / "lib-edge"),
+        "host=hub port=6433": f"host=127.0.0.1 port={start.port} password=sesame"}))
+    edge = site.add(Process("edge", directory))
+    edge.spawn([binary(), "serve", "-c", directory / "edge.ini"])
+    hub = site.processes[-2]
+    wait_until(lambda: "over a link" in hub.log_text(), what="the hub to stream over a link")
+    wait_until(lambda: "streaming from" in edge.log_text(), what="the edge to stream")
 
 
 def test_the_sample_configuration_is_right(site):
