@@ -10,6 +10,7 @@
  */
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "spool/wal_store_internal.h"
 
 #include <assert.h>
@@ -209,7 +210,7 @@ bool wal_flusher_start(struct wal_store *store, struct error *err)
 	struct wal_flusher *flusher = &store->flusher;
 
 	flusher->is_started =
-		wal_store_start_thread(&flusher->thread, "wal flusher", flusher_thread, store, err);
+		thread_start(&flusher->thread, "wal flusher", flusher_thread, store, err);
 	return flusher->is_started;
 }
 

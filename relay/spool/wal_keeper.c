@@ -7,6 +7,7 @@
  * writer be faster, it waits for the round in progress or does the work itself.
  */
 #include "base/log.h"
+#include "base/thread.h"
 #include "spool/wal_store_internal.h"
 
 #include <stdio.h>
@@ -315,7 +316,7 @@ bool wal_keeper_start(struct wal_store *store, struct error *err)
 
 	keeper->is_rung = true;
 	keeper->is_started =
-		wal_store_start_thread(&keeper->thread, "wal keeper", keeper_thread, store, err);
+		thread_start(&keeper->thread, "wal keeper", keeper_thread, store, err);
 	return keeper->is_started;
 }
 

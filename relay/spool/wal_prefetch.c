@@ -4,6 +4,7 @@
 #include "spool/wal_prefetch.h"
 
 #include "base/memory.h"
+#include "base/thread.h"
 #include "spool/wal_segment.h"
 #include "spool/wal_store_internal.h"
 
@@ -74,7 +75,7 @@ struct wal_prefetch *wal_prefetch_new(struct error *err)
 	STAILQ_INIT(&prefetch->queue);
 	pthread_mutex_init(&prefetch->lock, NULL);
 	pthread_cond_init(&prefetch->wake, NULL);
-	if (!wal_store_start_thread(
+	if (!thread_start(
 		    &prefetch->thread, "prefetch", prefetch_thread, prefetch, err)) {
 		release(prefetch);
 		return NULL;

@@ -8,8 +8,6 @@
 #include "spool/wal_store_internal.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,23 +37,6 @@ void wal_store_die(const struct error *err)
 	log_write(LOG_LEVEL_ERROR, WAL_LOG_SCOPE,
 		"what is on disk is unknown after a failed sync: ending the process");
 	abort();
-}
-
-bool wal_store_start_thread(
-	pthread_t *thread, const char *name, void *(*run)(void *), void *context, struct error *err)
-{
-	sigset_t all, before;
-
-	/* Signals are for the loops. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	errno = pthread_create(thread, NULL, run, context);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (errno != 0) {
-		return error_set_errno(err, "could not start the %s thread", name);
-	}
-	(void)pthread_setname_np(*thread, name);
-	return true;
 }
 
 static struct wal_store *store_new(const struct wal_store_options *options,

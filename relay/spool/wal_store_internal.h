@@ -176,8 +176,6 @@ int64_t wal_monotonic_us(void); /* for intervals */
 void wal_store_notify(struct wal_store *store, unsigned events);
 /* What was promised is unknown once a sync failed. */
 _Noreturn void wal_store_die(const struct error *err);
-bool wal_store_start_thread(pthread_t *thread, const char *name, void *(*run)(void *),
-	void *context, struct error *err) MUST_CHECK;
 uint64_t wal_store_disk_bytes(struct wal_store *store);
 
 /* --- wal_pages.c */
