@@ -18,5 +18,6 @@ struct wal_store_options relay_store_options(const struct config *config, const 
 struct upstream_options relay_upstream_options(const struct config *config);
 struct downstream_limits relay_downstream_limits(
 	const struct config *config, struct hba *hba, struct user_list *users);
+struct downstream_link relay_downstream_link(const struct config *config);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "downstream/passthrough.h"
+#include "downstream/shared_encoder.h"
 #include "net/loop.h"
 #include "protocol/lsn.h"
 #include "spool/cluster.h"
@@ -38,6 +39,15 @@ struct downstream_limits {
 	struct user_list *users;
 };
 
+/* Links to relays that follow this one. */
+struct downstream_link {
+	bool is_offered;
+	bool is_level_auto;
+	int level;
+	const char *congestion; /* congestion control toward them; "": the system's */
+	uint64_t reference_bytes;
+};
+
 struct downstream_options {
 	const char *relay_name;
 	unsigned sender_threads; /* 0: one per core */
@@ -47,6 +57,7 @@ struct downstream_options {
 	struct slots *slots;
 	struct destinations *destinations; /* outlives it; NULL: nothing is counted */
 	const struct passthrough *passthrough;
+	struct downstream_link link;
 	struct downstream_limits limits;
 	/* What downstream_replayed_lsn() answers may have moved: the standby that held it back
 	 * replayed or left, or a new one counts. On a sender loop: only ring a wake. NULL: nobody
@@ -119,5 +130,8 @@ void downstream_oldest_xmin(
 size_t downstream_list(
 	struct downstream *downstream, struct standby_stats *stats_out, size_t capacity);
 size_t downstream_connection_count(struct downstream *downstream);
+/* False: no links are offered. */
+bool downstream_read_link_stats(
+	struct downstream *downstream, struct shared_encoder_stats *stats_out);
 
 #endif

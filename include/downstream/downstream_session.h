@@ -17,6 +17,7 @@
 #include "downstream/standby_progress.h"
 #include "downstream/turns.h"
 #include "net/loop.h"
+#include "protocol/link_terms.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,6 +26,7 @@
 #include <sys/socket.h>
 
 struct downstream_session;
+struct shared_encoder;
 
 /* What all sessions of all loops share. */
 struct downstream_shared {
@@ -35,6 +37,10 @@ struct downstream_shared {
 	struct wal_prefetch *prefetch;
 	struct slots *slots;
 	const struct passthrough *passthrough;
+	struct shared_encoder *encoder; /* NULL: no links */
+	struct link_offer link_offer;
+	const char *link_congestion;
+	atomic_bool is_congestion_missed; /* told once */
 	struct connection_registry *registry;
 	struct live_limits *limits;
 	struct destinations *destinations; /* NULL: nobody counts */

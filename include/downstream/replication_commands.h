@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "downstream/session_settings.h"
+#include "protocol/link_terms.h"
 #include "protocol/repl_command.h"
 #include "protocol/wire.h"
 #include "spool/cluster.h"
@@ -26,6 +27,7 @@ struct replication_context {
 	bool forward_flushed; /* positions told are those on disk */
 	const struct session_settings *settings;
 	const char *relay_name;
+	const struct link_offer *link_offer; /* NULL: none is made */
 };
 
 /* IDENTIFY_SYSTEM, SHOW, TIMELINE_HISTORY, READ_REPLICATION_SLOT, and the refusals of everything a

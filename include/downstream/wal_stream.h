@@ -116,6 +116,7 @@ lsn_t wal_stream_sent_lsn(const struct wal_stream *stream);
 struct wal_stream {
 	const struct wal_stream_sender *sender;
 	struct wal_stream_options options;
+	size_t low_water; /* of the connection: at or below it there is room for more */
 	struct wal_cursor *cursor;
 	struct turn turn;
 	struct liveness liveness;

@@ -72,6 +72,8 @@ void connection_write_reference(struct connection *connection, const void *bytes
 /* Hand queued bytes to the kernel now, as much as it takes; the rest follows by itself. A failure
  * is told by on_closed, from the loop, never from inside this call. */
 void connection_flush(struct connection *connection);
+/* Another output_low_water from now on. */
+void connection_set_low_water(struct connection *connection, size_t bytes);
 /* Bytes queued and not yet taken by the kernel. */
 size_t connection_output_bytes(const struct connection *connection);
 

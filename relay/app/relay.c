@@ -180,6 +180,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		.slots = relay->slots,
 		.destinations = accounting_destinations(relay->accounting),
 		.passthrough = backup_passthrough_interface(relay->backups),
+		.link = relay_downstream_link(relay->config),
 		.limits = relay_downstream_limits(
 			relay->config, relay->access.hba, relay->access.users),
 		.on_replayed = on_replayed,

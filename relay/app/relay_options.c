@@ -71,3 +71,15 @@ struct downstream_limits relay_downstream_limits(
 		.users = users,
 	};
 }
+
+struct downstream_link relay_downstream_link(const struct config *config)
+{
+	const struct config_link *link = &config->link;
+	return (struct downstream_link){
+		.is_offered = link->compression == CONFIG_COMPRESSION_ZSTD,
+		.is_level_auto = link->level.is_auto,
+		.level = link->level.level,
+		.congestion = link->congestion,
+		.reference_bytes = link->reference_bytes,
+	};
+}

@@ -22,6 +22,7 @@
 struct downstream {
 	struct downstream_shared shared;
 	char *relay_name;
+	char *link_congestion;
 	struct passthrough passthrough;
 	struct sender_loop **senders;
 	unsigned sender_count;
@@ -106,6 +107,28 @@ static bool make_mock_key(struct downstream_shared *shared, struct error *err)
 	return true;
 }
 
+static bool offer_link(
+	struct downstream *downstream, const struct downstream_options *options, struct error *err)
+{
+	struct downstream_shared *shared = &downstream->shared;
+	const struct downstream_link *link = &options->link;
+	const struct shared_encoder_options encoder = {
+		.store = options->store,
+		.flushed_only = options->forward_flushed,
+		.is_level_auto = link->is_level_auto,
+		.level = link->level,
+		.reference_bytes = link->reference_bytes,
+	};
+	if (!link->is_offered) {
+		return true;
+	}
+	link_offer_init(&shared->link_offer);
+	downstream->link_congestion = memory_copy_text(link->congestion);
+	shared->link_congestion = downstream->link_congestion;
+	shared->encoder = shared_encoder_new(&encoder, err);
+	return shared->encoder != NULL;
+}
+
 struct downstream *downstream_new(const struct downstream_options *options, struct error *err)
 {
 	struct downstream *downstream = memory_new(sizeof(*downstream));
@@ -130,6 +153,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 		shared->prefetch = wal_prefetch_new(err);
 	}
 	if (shared->prefetch == NULL || !make_mock_key(shared, err) ||
+		!offer_link(downstream, options, err) ||
 		!add_senders(downstream, downstream_loop_count(options->sender_threads), err)) {
 		downstream_free(&downstream);
 		return NULL;
@@ -147,11 +171,13 @@ void downstream_free(struct downstream **downstream)
 	for (unsigned i = 0; i < gone->sender_count; i++) {
 		sender_loop_free(&gone->senders[i]);
 	}
+	shared_encoder_free(&gone->shared.encoder);
 	wal_prefetch_free(&gone->shared.prefetch);
 	live_limits_free(&gone->shared.limits);
 	connection_registry_free(&gone->shared.registry);
 	free(gone->senders);
 	free(gone->relay_name);
+	free(gone->link_congestion);
 	free(gone);
 }
 
@@ -242,6 +268,16 @@ void downstream_match_again(struct downstream *downstream)
 size_t downstream_connection_count(struct downstream *downstream)
 {
 	return connection_registry_count(downstream->shared.registry);
+}
+
+bool downstream_read_link_stats(
+	struct downstream *downstream, struct shared_encoder_stats *stats_out)
+{
+	if (downstream->shared.encoder == NULL) {
+		return false;
+	}
+	shared_encoder_read_stats(downstream->shared.encoder, stats_out);
+	return true;
 }
 
 /* --- what the sessions know --------------------------------------------------------------------

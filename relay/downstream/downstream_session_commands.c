@@ -22,6 +22,7 @@ void session_fill_context(
 		.forward_flushed = shared->forward_flushed,
 		.settings = &session->settings,
 		.relay_name = shared->relay_name,
+		.link_offer = shared->encoder != NULL ? &shared->link_offer : NULL,
 	};
 }
 

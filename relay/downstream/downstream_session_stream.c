@@ -10,7 +10,9 @@
 
 #include "base/log.h"
 #include "downstream/downstream_session_state.h"
+#include "downstream/link_sender.h"
 #include "downstream/wal_sender.h"
+#include "net/socket_tuning.h"
 #include "spool/wal_store.h"
 
 static void on_turn(void *context);
@@ -18,8 +20,8 @@ static void on_turn(void *context);
 /* --- the beginning -----------------------------------------------------------------------------
  */
 
-static bool open_stream(
-	struct downstream_session *session, const struct repl_command *command, struct error *err)
+static bool open_stream(struct downstream_session *session, const struct repl_command *command,
+	const struct link_start *link, struct error *err)
 {
 	const struct downstream_shared *shared = session->host->shared;
 	const struct wal_stream_options options = {
@@ -40,8 +42,39 @@ static bool open_stream(
 		.flushed_only = shared->forward_flushed,
 		.progress = &session->progress,
 	};
-	session->stream = wal_sender_new(&options, err);
+	session->stream = link == NULL ? wal_sender_new(&options, err)
+				       : link_sender_new(&options, shared->encoder, link, err);
 	return session->stream != NULL;
+}
+
+/* NULL: the command asks for a plain stream. */
+static bool parse_link(struct downstream_session *session, const struct repl_command *command,
+	struct link_start *start_out, const struct link_start **link_out, struct error *err)
+{
+	const struct downstream_shared *shared = session->host->shared;
+	const char *message = "syntax error";
+	enum link_start_result result =
+		command->option_count == 0 ? LINK_START_NONE
+		: shared->encoder == NULL  ? LINK_START_SYNTAX
+					   : link_start_parse(&shared->link_offer, command->options,
+						     command->option_count, start_out, &message);
+	*link_out = result == LINK_START_OK ? start_out : NULL;
+	if (result == LINK_START_OK || result == LINK_START_NONE) {
+		return true;
+	}
+	error_set(err, ERROR_INVALID, "%s", message);
+	return error_sqlstate(err, result == LINK_START_SYNTAX ? "42601" : "0A000");
+}
+
+static void use_congestion(struct downstream_session *session)
+{
+	struct downstream_shared *shared = session->host->shared;
+	struct error err = {0};
+	if (!socket_set_congestion(
+		    connection_fd(session->connection), shared->link_congestion, &err) &&
+		!atomic_exchange(&shared->is_congestion_missed, true)) {
+		log_error(LOG_LEVEL_WARNING, "link", &err);
+	}
 }
 
 /* What counts for the relay's own replay position moved: whoever tells it upstream is rung, if this
@@ -84,12 +117,13 @@ static void finish_stream(struct downstream_session *session)
 	session_finish_command(session, &writer);
 }
 
-static void log_begin(const struct downstream_session *session, const struct repl_command *command)
+static void log_begin(
+	const struct downstream_session *session, const struct repl_command *command, bool is_link)
 {
-	log_info(session->scope, "starts streaming at " LSN_FORMAT " on timeline %u%s%s%s",
+	log_info(session->scope, "starts streaming at " LSN_FORMAT " on timeline %u%s%s%s%s",
 		LSN_ARGS(command->start_lsn), progress_get(session->progress.tli),
-		session->slot[0] != '\0' ? " from slot \"" : "", session->slot,
-		session->slot[0] != '\0' ? "\"" : "");
+		is_link ? " over a link" : "", session->slot[0] != '\0' ? " from slot \"" : "",
+		session->slot, session->slot[0] != '\0' ? "\"" : "");
 }
 
 static void log_end(const struct downstream_session *session, const char *reason)
@@ -101,10 +135,9 @@ static void log_end(const struct downstream_session *session, const char *reason
 void session_start_stream(struct downstream_session *session, const struct repl_command *command)
 {
 	struct error err = {0};
-	if (command->option_count > 0) {
-		/* PostgreSQL's grammar has options for logical streams only. */
-		error_set(&err, ERROR_INVALID, "syntax error");
-		error_sqlstate(&err, "42601");
+	struct link_start start;
+	const struct link_start *link;
+	if (!parse_link(session, command, &start, &link, &err)) {
 		session_fail_command(session, &err);
 		return;
 	}
@@ -112,7 +145,7 @@ void session_start_stream(struct downstream_session *session, const struct repl_
 		session_fail_command(session, &err);
 		return;
 	}
-	if (!open_stream(session, command, &err)) {
+	if (!open_stream(session, command, link, &err)) {
 		session_release_slot(session);
 		session_fail_command(session, &err);
 		return;
@@ -121,9 +154,12 @@ void session_start_stream(struct downstream_session *session, const struct repl_
 		finish_stream(session);
 		return;
 	}
+	if (link != NULL) {
+		use_congestion(session);
+	}
 	session_enter(session, SESSION_STREAMING);
 	wal_stream_start(session->stream);
-	log_begin(session, command);
+	log_begin(session, command, link != NULL);
 }
 
 /* --- what the sender asks for ------------------------------------------------------------------

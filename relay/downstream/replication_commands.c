@@ -73,6 +73,10 @@ static bool find_setting(
 {
 	struct cluster_parameters cluster;
 	char version_num[16];
+	char link_offer[LINK_OFFER_TEXT_SIZE] = "";
+	if (context->link_offer != NULL) {
+		link_offer_format(context->link_offer, link_offer);
+	}
 	cluster_read_parameters(context->cluster, &cluster);
 	snprintf(version_num, sizeof(version_num), "%d", cluster.server_version_num);
 	const struct {
@@ -93,6 +97,7 @@ static bool find_setting(
 						  ? "on"
 						  : cluster.default_transaction_read_only},
 		{"wal_segment_size", cluster.wal_segment_size_text},
+		{LINK_SETTING_NAME, link_offer},
 	};
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		if (strcmp(name, settings[i].name) == 0 &&
@@ -107,7 +112,7 @@ static bool find_setting(
 static bool show(const struct replication_context *context, const struct repl_command *command,
 	struct wire_writer *writer, struct error *err)
 {
-	char text[160];
+	char text[LINK_OFFER_TEXT_SIZE];
 	if (!find_setting(context, command->show_name, text, sizeof(text))) {
 		error_set(err, ERROR_NOT_FOUND, "unrecognized configuration parameter \"%s\"",
 			command->show_name);

@@ -22,7 +22,10 @@ bool wal_stream_init(struct wal_stream *stream, const struct wal_stream_sender *
 	if (cursor == NULL) {
 		return false;
 	}
-	*stream = (struct wal_stream){.sender = sender, .options = *options, .cursor = cursor};
+	*stream = (struct wal_stream){.sender = sender,
+		.options = *options,
+		.low_water = WAL_STREAM_LOW_WATER,
+		.cursor = cursor};
 	stream->turn.call = options->on_turn;
 	stream->turn.context = options->context;
 	lag_tracker_init(&stream->lag);
@@ -216,7 +219,7 @@ enum wal_stream_step wal_stream_turn(struct wal_stream *stream, struct error *er
 		return seek_confirmation(stream);
 	case WAL_FILL_ENOUGH:
 		/* Above the low-water mark the connection tells when there is room again. */
-		if (connection_output_bytes(connection) <= WAL_STREAM_LOW_WATER) {
+		if (connection_output_bytes(connection) <= stream->low_water) {
 			turns_make_ready(stream->options.turns, &stream->turn);
 		}
 		return WAL_STREAM_GOES_ON;

@@ -494,6 +494,11 @@ void connection_flush(struct connection *connection)
 	arm_events(connection);
 }
 
+void connection_set_low_water(struct connection *connection, size_t bytes)
+{
+	connection->options.output_low_water = bytes;
+}
+
 size_t connection_output_bytes(const struct connection *connection)
 {
 	return evbuffer_get_length(connection->output);

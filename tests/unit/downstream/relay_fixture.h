@@ -32,6 +32,7 @@ struct relay_fixture_options {
 	bool proxy_protocol;
 	const char *proxy_from;
 	const struct passthrough *passthrough;
+	const struct downstream_link *link; /* NULL: offered, level 3, 64 MB of reference */
 	void (*on_replayed)(void *context);
 	void *context; /* on_replayed's */
 };
@@ -60,8 +61,8 @@ void relay_fixture_wait_stopped(struct relay_fixture *fixture);
 
 /* More WAL, appended in one piece; answers its end. */
 lsn_t relay_fixture_append(struct relay_fixture *fixture, size_t bytes);
-/* The segment that holds lsn is written back and dropped, so that only the disk has it. All of it is
- * flushed. false: here it stays in memory. */
+/* The segment that holds lsn is written back and dropped, so that only the disk has it. All of it
+ * is flushed. false: here it stays in memory. */
 bool relay_fixture_drop_from_memory(struct relay_fixture *fixture, lsn_t lsn);
 /* The live timeline becomes tli, forked at the end of what is there (or of `at`). */
 void relay_fixture_promote(struct relay_fixture *fixture, tli_t tli, lsn_t fork);

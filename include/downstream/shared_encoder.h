@@ -1,0 +1,103 @@
+/*
+ * shared_encoder: WAL for links, encoded once for everybody who stands at the same place.
+ *
+ * A chain is one encoder that goes along the WAL of one timeline and leaves its batches in a cache.
+ * A link sender has a seat: it takes the batch that begins where it stands, from the chain that
+ * refers furthest back within what the receiver promised to hold; it may begin with a chain, or
+ * change over, where a frame begins. Where there is no such batch and no such chain, a frame is
+ * begun where a chain stands, or a chain is made.
+ *
+ * A chain encodes only while a seat waits where it stands, and then takes what is there: batches
+ * grow while sockets are full, and WAL that nobody wants is not encoded. Encoding runs on worker
+ * threads, those chains first that are nearest to the tip, and one worker is kept for them.
+ *
+ * Whatever goes wrong (no memory, no room for another chain, unreadable WAL) is answered with
+ * "plain": the sender sends that stretch as it is.
+ *
+ * Memory: ENCODER_CHAINS_MAX chains at most, each about 9 MB and an index of 2 MB for each GB of
+ * the reference, and ENCODER_CACHE_BYTES of batches; batches in sockets' queues are bounded by
+ * those. Any thread; a seat belongs to one.
+ */
+#ifndef DOWNSTREAM_SHARED_ENCODER_H
+#define DOWNSTREAM_SHARED_ENCODER_H
+
+#include "base/error.h"
+#include "downstream/encoded_batch.h"
+#include "protocol/link_codec.h"
+#include "protocol/link_stream.h"
+#include "protocol/lsn.h"
+#include "spool/wal_store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ENCODER_CHAINS_MAX  12u
+#define ENCODER_CACHE_BYTES ((size_t)64 << 20)
+
+struct shared_encoder;
+struct encoder_seat;
+
+struct shared_encoder_options {
+	struct wal_store *store;
+	bool flushed_only;
+	bool is_level_auto;
+	int level; /* of zstd, when it is not auto */
+	uint64_t reference_bytes;
+	unsigned workers; /* 0: by cores, 2 to 4 */
+};
+
+struct shared_encoder_stats {
+	uint64_t encode_cpu_us;
+	uint64_t batches;
+	uint64_t frames;
+	uint64_t raw_bytes;
+	uint64_t batch_bytes;
+	uint64_t raw[LINK_KIND_COUNT];
+	uint64_t sent[LINK_KIND_COUNT];
+	uint64_t cache_hits;   /* batches taken that were there */
+	uint64_t cache_misses; /* batches that had to be waited for */
+	uint64_t plain_requests;
+	uint64_t cache_bytes;
+	unsigned chains;
+	int level;
+};
+
+struct shared_encoder *shared_encoder_new(
+	const struct shared_encoder_options *options, struct error *err) MUST_CHECK;
+/* No seat may be left. Accepts NULL, sets NULL. */
+void shared_encoder_free(struct shared_encoder **encoder);
+void shared_encoder_read_stats(struct shared_encoder *encoder, struct shared_encoder_stats *out);
+
+/* ring: what was waited for is there; on any thread, with a lock held: only ring a wake. */
+struct encoder_seat *encoder_seat_new(
+	struct shared_encoder *encoder, tli_t tli, void (*ring)(void *context), void *context);
+/* ring is not called any more. Accepts NULL, sets NULL. */
+void encoder_seat_free(struct encoder_seat **seat);
+/* From the next batch on. */
+void encoder_seat_promise(struct encoder_seat *seat, const struct link_promise *promise);
+/* The receiver could not decode what it got: it goes on where a frame begins. */
+void encoder_seat_note_plain_request(struct encoder_seat *seat);
+
+enum encoder_take {
+	ENCODER_BATCH,
+	ENCODER_WAITS, /* ring is called */
+	ENCODER_PLAIN, /* send as it is what comes up to the next multiple of 1 MB */
+};
+
+/* WAL from lsn on must be there. *batch_out comes with a reference. */
+enum encoder_take encoder_seat_take(
+	struct encoder_seat *seat, lsn_t lsn, struct encoded_batch **batch_out);
+
+enum encoder_check {
+	ENCODER_CHECK_RUNS, /* ring is called */
+	ENCODER_CHECK_SAME,
+	ENCODER_CHECK_OTHER,
+	ENCODER_CHECK_UNKNOWN, /* not all of it is here, or it cannot be read */
+};
+
+/* Whether the CRC-32C of our WAL [from, to) is this; asked again, always the same question. */
+enum encoder_check encoder_seat_check(
+	struct encoder_seat *seat, lsn_t from, lsn_t to, uint32_t crc);
+
+#endif

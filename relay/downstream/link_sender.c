@@ -1,0 +1,257 @@
+/*
+ * link_sender: one seat at the shared encoder, and one connection.
+ */
+#include "downstream/link_sender.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "downstream/wal_sender.h"
+#include "net/socket_tuning.h"
+#include "protocol/link_codec.h"
+#include "protocol/link_stream.h"
+#include "protocol/wire.h"
+
+/* Of batches a turn, small as they may be: others wait meanwhile. */
+#define BATCHES_A_TURN 16
+/* In the kernel beyond what is in flight: what is there cannot become part of a larger batch. */
+#define UNSENT_MAX (32 * 1024)
+
+struct link_sender {
+	struct wal_stream stream;
+	struct encoder_seat *seat;
+	struct wake *wake;
+	struct link_start start;
+	bool is_checking; /* what the receiver holds is compared */
+	lsn_t plain_until;
+};
+
+static void free_sender(struct wal_stream *stream)
+{
+	struct link_sender *sender = (struct link_sender *)stream;
+	encoder_seat_free(&sender->seat);
+	wake_free(&sender->wake);
+	connection_set_low_water(stream->options.connection, WAL_STREAM_LOW_WATER);
+	free(sender);
+}
+
+static void on_ring(void *context)
+{
+	struct wal_stream *stream = context;
+	if (!stream->is_copy_done) {
+		turns_make_ready(stream->options.turns, &stream->turn);
+	}
+}
+
+static void ring(void *context)
+{
+	struct link_sender *sender = context;
+	wake_ring(sender->wake);
+}
+
+/* --- what goes out -----------------------------------------------------------------------------
+ */
+
+static void release_batch(void *context)
+{
+	encoded_batch_unref(context);
+}
+
+static void queue_batch(struct wal_stream *stream, struct encoded_batch *batch)
+{
+	struct connection *connection = stream->options.connection;
+	lsn_t start_lsn = wal_cursor_lsn(stream->cursor);
+	assert(batch->start == start_lsn);
+	connection_write_reference(
+		connection, batch->message, batch->message_bytes, release_batch, batch);
+	connection_flush(connection);
+	wal_cursor_advance(stream->cursor, batch->raw_bytes);
+	wal_stream_note_sent(stream, start_lsn);
+}
+
+static void send_promise(struct wal_stream *stream, const struct link_promise *promise)
+{
+	uint8_t frame[5 + LINK_PROMISE_BYTES];
+	frame[0] = 'd';
+	wire_put_u32(frame + 1, sizeof(frame) - 1);
+	link_promise_encode(promise, frame + 5);
+	connection_write(stream->options.connection, frame, sizeof(frame));
+	connection_flush(stream->options.connection);
+}
+
+/* False: not yet known. */
+static bool is_checked(struct link_sender *sender)
+{
+	struct wal_stream *stream = &sender->stream;
+	lsn_t start_lsn = wal_cursor_lsn(stream->cursor);
+	lsn_t held_lsn = sender->start.held_lsn;
+	if (!sender->is_checking) {
+		return true;
+	}
+	switch (encoder_seat_check(sender->seat, start_lsn, held_lsn, sender->start.held_crc)) {
+	case ENCODER_CHECK_RUNS: return false;
+	case ENCODER_CHECK_SAME:
+		wal_cursor_advance(stream->cursor, held_lsn - start_lsn);
+		progress_set(stream->options.progress->sent_lsn, held_lsn);
+		break;
+	case ENCODER_CHECK_OTHER:
+		/* The receiver finds the first byte that differs itself. */
+		sender->plain_until = held_lsn;
+		break;
+	case ENCODER_CHECK_UNKNOWN: break;
+	}
+	sender->is_checking = false;
+	return true;
+}
+
+/* At the end of what is there nothing has to be read to know what comes then. */
+static enum wal_fill fill_at_end(struct wal_stream *stream, struct error *err)
+{
+	struct wal_span span;
+	switch (wal_cursor_peek(stream->cursor, WAL_DATA_BYTES_MAX, &span, err)) {
+	case WAL_READ_DATA: return WAL_FILL_ENOUGH;
+	case WAL_READ_WAIT: return WAL_FILL_AT_TIP;
+	case WAL_READ_TIMELINE_END: return WAL_FILL_TIMELINE_END;
+	default: return WAL_FILL_FAILED;
+	}
+}
+
+static enum wal_fill fill_next(struct link_sender *sender, struct error *err)
+{
+	struct wal_stream *stream = &sender->stream;
+	lsn_t lsn = wal_cursor_lsn(stream->cursor);
+	struct encoded_batch *batch;
+	if (lsn < sender->plain_until) {
+		return wal_sender_fill(stream, sender->plain_until, err);
+	}
+	if (lsn >= wal_cursor_end(stream->cursor)) {
+		return fill_at_end(stream, err);
+	}
+	switch (encoder_seat_take(sender->seat, lsn, &batch)) {
+	case ENCODER_BATCH: queue_batch(stream, batch); return WAL_FILL_ENOUGH;
+	case ENCODER_WAITS: return WAL_FILL_WAITS;
+	case ENCODER_PLAIN: break;
+	}
+	sender->plain_until = link_batch_limit(lsn);
+	return WAL_FILL_ENOUGH;
+}
+
+static enum wal_fill fill(struct wal_stream *stream, struct error *err)
+{
+	struct link_sender *sender = (struct link_sender *)stream;
+	enum wal_fill fill = WAL_FILL_ENOUGH;
+	if (!is_checked(sender)) {
+		return WAL_FILL_WAITS;
+	}
+	lag_tracker_on_sent(
+		&stream->lag, wal_cursor_end(stream->cursor), wal_stream_now_us(stream));
+	for (int i = 0; i < BATCHES_A_TURN && fill == WAL_FILL_ENOUGH &&
+			connection_output_bytes(stream->options.connection) == 0;
+		i++) {
+		fill = fill_next(sender, err);
+	}
+	return fill;
+}
+
+/* --- what the receiver says --------------------------------------------------------------------
+ */
+
+static void take_promise(struct link_sender *sender, const struct link_promise *promise)
+{
+	encoder_seat_promise(sender->seat, promise);
+	if (!sender->stream.is_copy_done) {
+		send_promise(&sender->stream, promise);
+	}
+}
+
+/* What could not be decoded goes again, as it is. */
+static enum wal_stream_step take_request(struct link_sender *sender, lsn_t lsn, struct error *err)
+{
+	struct wal_stream *stream = &sender->stream;
+	const struct wal_stream_options *options = &stream->options;
+	if (stream->is_copy_done) {
+		return WAL_STREAM_GOES_ON;
+	}
+	if (lsn < options->start_lsn || lsn >= wal_cursor_lsn(stream->cursor)) {
+		error_set(err, ERROR_INVALID,
+			"WAL from " LSN_FORMAT " was not sent, and cannot be asked for again",
+			LSN_ARGS(lsn));
+		error_sqlstate(err, "08P01");
+		return WAL_STREAM_FAILED;
+	}
+	struct wal_cursor *cursor =
+		wal_cursor_open(options->store, options->tli, lsn, options->flushed_only, err);
+	if (cursor == NULL) {
+		return WAL_STREAM_FAILED;
+	}
+	wal_cursor_close(&stream->cursor);
+	stream->cursor = cursor;
+	stream->awaited_lsn = LSN_INVALID;
+	sender->is_checking = false;
+	sender->plain_until = lsn_min(link_batch_limit(lsn), wal_cursor_end(cursor));
+	encoder_seat_note_plain_request(sender->seat);
+	turns_make_ready(options->turns, &stream->turn);
+	return WAL_STREAM_GOES_ON;
+}
+
+static enum wal_stream_step on_message(
+	struct wal_stream *stream, const uint8_t *payload, size_t length, struct error *err)
+{
+	struct link_sender *sender = (struct link_sender *)stream;
+	struct link_client_copy message;
+	const char *reason = "insufficient data left in message";
+	if (link_client_copy_decode(payload, length, &message, &reason) != DECODE_OK) {
+		error_set(err, ERROR_INVALID, "%s", reason);
+		error_sqlstate(err, "08P01");
+		return WAL_STREAM_FAILED;
+	}
+	if (message.kind == LINK_CLIENT_REQUEST) {
+		return take_request(sender, message.request_lsn, err);
+	}
+	assert(message.kind == LINK_CLIENT_PROMISE);
+	take_promise(sender, &message.promise);
+	return WAL_STREAM_GOES_ON;
+}
+
+/* --- beginning ---------------------------------------------------------------------------------
+ */
+
+static bool check_start(
+	const struct wal_stream_options *options, const struct link_start *start, struct error *err)
+{
+	if (start->has_held && (start->held_lsn < options->start_lsn ||
+				       start->held_lsn - options->start_lsn > WAL_SEGMENT_MAX)) {
+		error_set(err, ERROR_INVALID,
+			"what is held cannot end at " LSN_FORMAT " when it begins at " LSN_FORMAT,
+			LSN_ARGS(start->held_lsn), LSN_ARGS(options->start_lsn));
+		return error_sqlstate(err, "22023");
+	}
+	return true;
+}
+
+struct wal_stream *link_sender_new(const struct wal_stream_options *options,
+	struct shared_encoder *encoder, const struct link_start *start, struct error *err)
+{
+	static const struct wal_stream_sender ops = {
+		.fill = fill, .on_message = on_message, .free = free_sender};
+	struct link_sender *sender;
+	if (!check_start(options, start, err)) {
+		return NULL;
+	}
+	sender = memory_new(sizeof(*sender));
+	sender->start = *start;
+	sender->is_checking = start->has_held && start->held_lsn > options->start_lsn;
+	sender->wake = wake_new(options->loop, on_ring, sender, err);
+	if (sender->wake == NULL || !wal_stream_init(&sender->stream, &ops, options, err)) {
+		wake_free(&sender->wake);
+		free(sender);
+		return NULL;
+	}
+	sender->stream.low_water = 0;
+	connection_set_low_water(options->connection, 0);
+	socket_set_unsent_max(connection_fd(options->connection), UNSENT_MAX);
+	sender->seat = encoder_seat_new(encoder, options->tli, ring, sender);
+	encoder_seat_promise(sender->seat, &start->promise);
+	return &sender->stream;
+}
