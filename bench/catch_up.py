@@ -49,7 +49,8 @@ def receive(site, source, count, start, end, segment_bytes):
             with open(before, "wb") as file:
                 file.truncate(segment_bytes)
             commands.append([site.client_bin / "pg_receivewal", "-D", target, "--no-sync",
-                             "--no-loop", "-E", format_lsn(end), "-d", source.conninfo()])
+                             "--no-loop", "-E", format_lsn(end), "-d",
+                             source.conninfo(application_name=f"receiver{number}")])
         cpu, began = cpu_seconds(source.pid), time.monotonic()
         running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
                    for command in commands]

@@ -14,11 +14,12 @@ import edges  # noqa: E402
 import goodput  # noqa: E402
 import latency  # noqa: E402
 import memory  # noqa: E402
+import metering  # noqa: E402
 import restart  # noqa: E402
 import wire  # noqa: E402
 
 MEASUREMENTS = {"catch_up": catch_up, "latency": latency, "memory": memory, "restart": restart,
-                "edges": edges, "goodput": goodput, "wire": wire}
+                "edges": edges, "goodput": goodput, "wire": wire, "metering": metering}
 
 
 def machine():
