@@ -103,8 +103,7 @@ static void open_downstream(
 	struct relay_fixture *fixture, const struct relay_fixture_options *options)
 {
 	static const struct passthrough none;
-	static const struct downstream_link link = {
-		.is_offered = true, .level = 3, .congestion = "", .reference_bytes = 64u << 20};
+	static const struct downstream_link no_link;
 	struct problems problems = {0};
 	struct error err = {0};
 	struct hba *hba = trusting_hba();
@@ -128,7 +127,7 @@ static void open_downstream(
 		.store = fixture->store,
 		.slots = fixture->slots,
 		.passthrough = options->passthrough != NULL ? options->passthrough : &none,
-		.link = options->link != NULL ? *options->link : link,
+		.link = options->link != NULL ? *options->link : no_link,
 		.limits = fixture->limits,
 		.on_replayed = options->on_replayed,
 		.context = options->context,

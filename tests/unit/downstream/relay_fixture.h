@@ -32,7 +32,7 @@ struct relay_fixture_options {
 	bool proxy_protocol;
 	const char *proxy_from;
 	const struct passthrough *passthrough;
-	const struct downstream_link *link; /* NULL: offered, level 3, 64 MB of reference */
+	const struct downstream_link *link; /* NULL: not offered */
 	void (*on_replayed)(void *context);
 	void *context; /* on_replayed's */
 };

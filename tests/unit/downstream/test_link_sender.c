@@ -9,6 +9,15 @@
 
 #define MB ((uint64_t)1 << 20)
 
+static struct relay_fixture *hub_new(unsigned sender_threads)
+{
+	static const struct downstream_link link = {
+		.is_offered = true, .level = 3, .congestion = "", .reference_bytes = 64 * MB};
+	const struct relay_fixture_options options = {
+		.sender_threads = sender_threads, .link = &link};
+	return relay_fixture_new(&options);
+}
+
 static struct shared_encoder_stats stats_of(struct relay_fixture *fixture)
 {
 	struct shared_encoder_stats stats;
@@ -20,7 +29,7 @@ static void test_link_sender__sends_every_byte_in_batches(void **state)
 {
 	(void)state;
 	static const lsn_t offsets[] = {0, 8, 8192, 100000, FIXTURE_SEGMENT};
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	lsn_t end = relay_fixture_append(fixture, 3 * FIXTURE_SEGMENT + 5000);
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
 		struct link_peer peer;
@@ -40,8 +49,7 @@ static void test_link_sender__sends_every_byte_in_batches(void **state)
 static void test_link_sender__everybody_at_the_tip_is_served_by_one_encoding(void **state)
 {
 	(void)state;
-	const struct relay_fixture_options options = {.sender_threads = 3};
-	struct relay_fixture *fixture = relay_fixture_new(&options);
+	struct relay_fixture *fixture = hub_new(3);
 	struct link_peer peers[16];
 	lsn_t end = relay_fixture_append(fixture, 10000);
 	for (int i = 0; i < 16; i++) {
@@ -71,7 +79,7 @@ static void test_link_sender__everybody_at_the_tip_is_served_by_one_encoding(voi
 static void test_link_sender__goes_on_where_the_receiver_ends(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	lsn_t end = relay_fixture_append(fixture, 900000);
 	lsn_t held = FIXTURE_START + 654321;
 	const uint8_t *bytes = wal_maker_bytes(fixture->maker, FIXTURE_START);
@@ -90,7 +98,7 @@ static void test_link_sender__goes_on_where_the_receiver_ends(void **state)
 static void test_link_sender__what_differs_comes_plain_from_the_start(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	lsn_t end = relay_fixture_append(fixture, 900000);
 	const struct link_start start = {
 		.has_held = true, .held_lsn = FIXTURE_START + 654321, .held_crc = 0x12345678};
@@ -108,7 +116,7 @@ static void test_link_sender__what_differs_comes_plain_from_the_start(void **sta
 static void test_link_sender__a_receiver_ahead_is_sent_the_segment_when_it_is_there(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	lsn_t end = relay_fixture_append(fixture, 100000);
 	const struct link_start start = {
 		.has_held = true, .held_lsn = end + 100000, .held_crc = 0x12345678};
@@ -134,7 +142,7 @@ static void test_link_sender__refuses_what_cannot_be(void **state)
 		{"(link '99')", "E ERROR 0A000 "},
 		{"(lonk '1')", "E ERROR 0A000 "},
 	};
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	struct raw_client client;
 	char query[200];
 	relay_fixture_append(fixture, 1000);
@@ -156,9 +164,7 @@ static void test_link_sender__refuses_what_cannot_be(void **state)
 static void test_link_sender__is_not_there_when_it_is_not_offered(void **state)
 {
 	(void)state;
-	static const struct downstream_link none;
-	const struct relay_fixture_options options = {.link = &none};
-	struct relay_fixture *fixture = relay_fixture_new(&options);
+	struct relay_fixture *fixture = relay_fixture_new(NULL);
 	struct raw_client client;
 	relay_fixture_append(fixture, 1000);
 	relay_fixture_log_in(fixture, &client);
@@ -175,7 +181,7 @@ static void test_link_sender__is_not_there_when_it_is_not_offered(void **state)
 static void test_link_sender__says_what_it_can(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	struct raw_client client;
 	struct link_offer offer;
 	struct link_terms terms;
@@ -194,7 +200,7 @@ static void test_link_sender__says_what_it_can(void **state)
 static void test_link_sender__what_cannot_be_decoded_comes_again_plain(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	struct link_peer peer;
 	lsn_t end = relay_fixture_append(fixture, 2 * FIXTURE_SEGMENT + 300000);
 	link_peer_open(&peer, fixture, FIXTURE_START, NULL);
@@ -214,8 +220,7 @@ static void test_link_sender__what_cannot_be_decoded_comes_again_plain(void **st
 	link_peer_ask_plain(&peer, end + 1);
 	while (link_peer_step(&peer) != 'E') {
 	}
-	assert_non_null(strstr(
-		peer.client.text, "E ERROR 08P01 WAL from 0/12"));
+	assert_non_null(strstr(peer.client.text, "E ERROR 08P01 WAL from 0/12"));
 	assert_non_null(strstr(peer.client.text, " was not sent, and cannot be asked for again"));
 	link_peer_close(&peer);
 	relay_fixture_free(fixture);
@@ -224,7 +229,7 @@ static void test_link_sender__what_cannot_be_decoded_comes_again_plain(void **st
 static void test_link_sender__promises_come_back(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	struct link_peer peer;
 	link_peer_open(&peer, fixture, FIXTURE_START, NULL);
 	link_peer_promise(&peer, 4711, 815);
@@ -239,7 +244,7 @@ static void test_link_sender__promises_come_back(void **state)
 static void test_link_sender__ends_with_its_timeline(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	struct link_peer peers[3];
 	lsn_t fork = relay_fixture_append(fixture, 500000);
 	for (int i = 0; i < 3; i++) {
@@ -266,7 +271,7 @@ static void test_link_sender__ends_with_its_timeline(void **state)
 static void test_link_sender__who_never_reads_holds_nobody_up(void **state)
 {
 	(void)state;
-	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	struct relay_fixture *fixture = hub_new(1);
 	struct link_peer silent;
 	struct link_peer peer;
 	link_peer_open(&silent, fixture, FIXTURE_START, NULL);
