@@ -93,7 +93,9 @@ struct standby_stats {
 	uint64_t wal_bytes;
 	uint64_t wire_sent_bytes;
 	uint64_t wire_received_bytes;
-	uint64_t backup_bytes; /* of a base backup passing through */
+	uint64_t backup_bytes;     /* of a base backup passing through */
+	bool is_link;              /* a relay that takes batches */
+	uint64_t link_reach_bytes; /* how far back those refer */
 };
 
 const char *standby_state_name(enum standby_state state); /* as pg_stat_replication spells it */

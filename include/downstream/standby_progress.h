@@ -30,6 +30,8 @@ struct standby_progress {
 	_Atomic uint64_t wire_sent_bytes;
 	_Atomic uint64_t wire_received_bytes;
 	_Atomic uint64_t backup_bytes;
+	_Atomic bool is_link;
+	_Atomic uint64_t link_reach_bytes;
 	_Atomic uint64_t xmin; /* epoch << 32 | xid; 0: none */
 	_Atomic uint64_t catalog_xmin;
 };

@@ -44,6 +44,8 @@ struct snapshot {
 	const char *currency; /* belongs to the sources */
 	const char *time_zone;
 	size_t connection_count;
+	bool is_link_offered;
+	struct shared_encoder_stats link; /* of all links toward relays that follow */
 	struct process_stats process;
 };
 

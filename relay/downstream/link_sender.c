@@ -63,11 +63,13 @@ static void queue_batch(struct wal_stream *stream, struct encoded_batch *batch)
 	struct connection *connection = stream->options.connection;
 	lsn_t start_lsn = wal_cursor_lsn(stream->cursor);
 	assert(batch->start == start_lsn);
+	wal_cursor_advance(stream->cursor, batch->raw_bytes);
+	progress_set(stream->options.progress->link_reach_bytes, batch->reach);
+	wal_stream_note_sent(stream, start_lsn);
+	/* From here on the batch belongs to the connection, which may be through with it. */
 	connection_write_reference(
 		connection, batch->message, batch->message_bytes, release_batch, batch);
 	connection_flush(connection);
-	wal_cursor_advance(stream->cursor, batch->raw_bytes);
-	wal_stream_note_sent(stream, start_lsn);
 }
 
 static void send_promise(struct wal_stream *stream, const struct link_promise *promise)
@@ -253,5 +255,7 @@ struct wal_stream *link_sender_new(const struct wal_stream_options *options,
 	socket_set_unsent_max(connection_fd(options->connection), UNSENT_MAX);
 	sender->seat = encoder_seat_new(encoder, options->tli, ring, sender);
 	encoder_seat_promise(sender->seat, &start->promise);
+	progress_set(options->progress->link_reach_bytes, 0);
+	progress_set(options->progress->is_link, true);
 	return &sender->stream;
 }

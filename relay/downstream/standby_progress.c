@@ -28,6 +28,7 @@ void standby_progress_end_stream(struct standby_progress *progress)
 {
 	progress_set(progress->state, STANDBY_STARTUP);
 	progress_set(progress->tli, 0);
+	progress_set(progress->is_link, false);
 	progress_set(progress->replay_lag_us, LAG_UNKNOWN);
 	progress_set(progress->xmin, 0);
 	progress_set(progress->catalog_xmin, 0);
@@ -72,6 +73,8 @@ void standby_progress_read(const struct standby_progress *progress, struct stand
 	stats_out->wire_sent_bytes = progress_get(progress->wire_sent_bytes);
 	stats_out->wire_received_bytes = progress_get(progress->wire_received_bytes);
 	stats_out->backup_bytes = progress_get(progress->backup_bytes);
+	stats_out->is_link = progress_get(progress->is_link);
+	stats_out->link_reach_bytes = progress_get(progress->link_reach_bytes);
 }
 
 lsn_t standby_progress_replayed(const struct standby_progress *progress, tli_t tli)

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "observe/metrics_destinations.h"
+#include "observe/metrics_link.h"
 #include "observe/metrics_text.h"
 #include "observe/standby_labels.h"
 
@@ -234,5 +235,6 @@ void metrics_write(const struct snapshot *snapshot, struct evbuffer *out)
 	write_standbys(snapshot, out);
 	metrics_write_destinations(snapshot, out);
 	write_slots(snapshot, out);
+	metrics_write_link(snapshot, out);
 	write_process(&snapshot->process, out);
 }

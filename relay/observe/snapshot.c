@@ -80,6 +80,7 @@ void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snap
 	take_slots(sources->slots, &snapshot);
 	take_destinations(sources->destinations, &snapshot);
 	snapshot.connection_count = downstream_connection_count(sources->downstream);
+	snapshot.is_link_offered = downstream_read_link_stats(sources->downstream, &snapshot.link);
 	wal_store_read_stats(sources->store, &snapshot.store);
 	make_printable(snapshot.store.horizon_reason);
 	make_printable(snapshot.store.full_reason);

@@ -137,10 +137,71 @@ static json_t *standby_object(const struct snapshot *snapshot, const struct stan
 	put_progress(object, snapshot, standby);
 	put(object, "connected_at", time_value(standby->connected_at_us));
 	put(object, "last_reply_at", time_value(standby->last_reply_at_us));
+	put(object, "is_link", json_boolean(standby->is_link));
+	put(object, "link_reach_bytes",
+		standby->is_link ? bytes_value(standby->link_reach_bytes) : json_null());
 	put(object, "wal_bytes", bytes_value(standby->wal_bytes));
 	put(object, "wire_sent_bytes", bytes_value(standby->wire_sent_bytes));
 	put(object, "wire_received_bytes", bytes_value(standby->wire_received_bytes));
 	put(object, "backup_bytes", bytes_value(standby->backup_bytes));
+	return object;
+}
+
+static uint64_t percent_of_images(const struct shared_encoder_stats *link)
+{
+	uint64_t images = link->sent[LINK_KIND_IMAGE_REFERRED] + link->sent[LINK_KIND_IMAGE_NEW] +
+			  link->sent[LINK_KIND_IMAGE_COMPRESSED];
+	return link->batch_bytes == 0 ? 0 : images * 100 / link->batch_bytes;
+}
+
+/* null: no links are offered. */
+static json_t *link_value(const struct snapshot *snapshot)
+{
+	const struct shared_encoder_stats *link = &snapshot->link;
+	char summary[80];
+	if (!snapshot->is_link_offered) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	json_t *kinds = json_object();
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		json_t *bytes = json_object();
+		put(bytes, "wal_bytes", bytes_value(link->raw[kind]));
+		put(bytes, "encoded_bytes", bytes_value(link->sent[kind]));
+		put(kinds, link_kind_name((enum link_kind)kind), bytes);
+	}
+	snprintf(summary, sizeof(summary),
+		"%" PRIu64 " %% of what goes over links is full-page images",
+		percent_of_images(link));
+	put(object, "wal_bytes", bytes_value(link->raw_bytes));
+	put(object, "encoded_bytes", bytes_value(link->batch_bytes));
+	put(object, "batches", bytes_value(link->batches));
+	put(object, "frames", bytes_value(link->frames));
+	put(object, "encode_cpu_seconds", json_real((double)link->encode_cpu_us / 1e6));
+	put(object, "level", json_integer(link->level));
+	put(object, "chains", json_integer(link->chains));
+	put(object, "cache_bytes", bytes_value(link->cache_bytes));
+	put(object, "cache_hits", bytes_value(link->cache_hits));
+	put(object, "cache_misses", bytes_value(link->cache_misses));
+	put(object, "plain_requests", bytes_value(link->plain_requests));
+	put(object, "kinds", kinds);
+	put(object, "summary", json_string(summary));
+	return object;
+}
+
+/* null: the stream is plain. */
+static json_t *upstream_link_value(const struct upstream_stats *upstream)
+{
+	if (upstream->link_version == 0) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	put(object, "version", json_integer(upstream->link_version));
+	put(object, "wal_bytes", bytes_value(upstream->link_raw_bytes));
+	put(object, "encoded_bytes", bytes_value(upstream->link_batch_bytes));
+	put(object, "batches", bytes_value(upstream->link_batches));
+	put(object, "plain_requests", bytes_value(upstream->link_plain_requests));
+	put(object, "decode_cpu_seconds", json_real((double)upstream->link_decode_us / 1e6));
 	return object;
 }
 
@@ -177,6 +238,8 @@ char *status_format(const struct snapshot *snapshot)
 	put(root, "upstream", upstream_object(snapshot));
 	put(root, "spool", spool_object(snapshot));
 	put(root, "connections", bytes_value(snapshot->connection_count));
+	put(root, "link", link_value(snapshot));
+	put(root, "upstream_link", upstream_link_value(&snapshot->upstream));
 	put(root, "standbys", standbys);
 	put(root, "destinations", usage_destinations(snapshot));
 	put(root, "currency", json_string(snapshot->currency));

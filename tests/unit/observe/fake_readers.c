@@ -181,6 +181,14 @@ size_t downstream_connection_count(struct downstream *downstream)
 	return fake_readers.connection_count;
 }
 
+bool downstream_read_link_stats(
+	struct downstream *downstream, struct shared_encoder_stats *stats_out)
+{
+	(void)downstream;
+	*stats_out = fake_readers.link;
+	return fake_readers.is_link_offered;
+}
+
 size_t slots_list(struct slots *slots, struct slot_stats *stats_out, size_t capacity)
 {
 	(void)slots;

@@ -19,6 +19,8 @@ struct fake_readers {
 	struct slot_stats slots[FAKES_MAX];
 	size_t slot_count;
 	size_t connection_count;
+	bool is_link_offered;
+	struct shared_encoder_stats link;
 	struct destination_stats destinations[FAKES_MAX];
 	size_t destination_count;
 	struct usage_line usage[FAKES_MAX];

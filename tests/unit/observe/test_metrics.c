@@ -230,11 +230,41 @@ static void test_metrics__each_family_has_help_and_type_first(void **state)
 	free(text);
 }
 
+static void test_metrics__links_are_told_by_kind_of_wal(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {
+		"# TYPE walrelay_link_wal_bytes_total counter",
+		"walrelay_link_wal_bytes_total{kind=\"image_referred\"} 600",
+		"walrelay_link_encoded_bytes_total{kind=\"image_referred\"} 20",
+		"walrelay_link_wal_bytes_total{kind=\"heap\"} 400",
+		"walrelay_link_encode_cpu_seconds_total 1.234567",
+		"walrelay_link_level 3",
+		"walrelay_link_upstream_version 1",
+		"walrelay_link_decode_cpu_seconds_total 0.000500",
+	};
+	char *text = render();
+	assert_null(strstr(text, "walrelay_link_level"));
+	free(text);
+	fake_readers.is_link_offered = true;
+	fake_readers.link.raw[LINK_KIND_IMAGE_REFERRED] = 600;
+	fake_readers.link.sent[LINK_KIND_IMAGE_REFERRED] = 20;
+	fake_readers.link.raw[LINK_KIND_HEAP] = 400;
+	fake_readers.link.encode_cpu_us = 1234567;
+	fake_readers.link.level = 3;
+	fake_readers.upstream.link_version = 1;
+	fake_readers.upstream.link_decode_us = 500;
+	text = render();
+	ASSERT_LINES(text, lines);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_metrics__tell_what_the_modules_say, setup),
 		cmocka_unit_test_setup(test_metrics__tell_what_destinations_use, setup),
+		cmocka_unit_test_setup(test_metrics__links_are_told_by_kind_of_wal, setup),
 		cmocka_unit_test_setup(test_metrics__leave_out_what_is_not_known, setup),
 		cmocka_unit_test_setup(test_metrics__a_backup_is_no_standby, setup),
 		cmocka_unit_test_setup(test_metrics__escape_hostile_names, setup),

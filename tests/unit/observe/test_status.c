@@ -135,6 +135,30 @@ static void test_status__stays_json_with_hostile_names(void **state)
 	json_decref(root);
 }
 
+static void test_status__links_say_what_goes_over_them(void **state)
+{
+	(void)state;
+	json_t *root = read_back();
+	assert_true(json_is_null(json_object_get(root, "link")));
+	assert_true(json_is_null(json_object_get(root, "upstream_link")));
+	json_decref(root);
+	fake_readers.is_link_offered = true;
+	fake_readers.link.batch_bytes = 1000;
+	fake_readers.link.sent[LINK_KIND_IMAGE_NEW] = 500;
+	fake_readers.link.sent[LINK_KIND_IMAGE_REFERRED] = 80;
+	fake_readers.upstream.link_version = 1;
+	fake_readers.upstream.link_batches = 7;
+	root = read_back();
+	json_t *link = json_object_get(root, "link");
+	assert_string_equal(
+		text_at(link, "summary"), "58 % of what goes over links is full-page images");
+	assert_int_equal(number_at(json_object_get(json_object_get(link, "kinds"), "image_new"),
+				 "encoded_bytes"),
+		500);
+	assert_int_equal(number_at(json_object_get(root, "upstream_link"), "batches"), 7);
+	json_decref(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +167,7 @@ int main(void)
 		cmocka_unit_test_setup(test_status__before_anything_is_known_says_null, setup),
 		cmocka_unit_test_setup(test_status__a_backup_has_no_lag, setup),
 		cmocka_unit_test_setup(test_status__stays_json_with_hostile_names, setup),
+		cmocka_unit_test_setup(test_status__links_say_what_goes_over_them, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
