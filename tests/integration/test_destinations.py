@@ -255,3 +255,19 @@ def test_a_kill_under_load_loses_less_than_a_second_and_doubles_nothing(site):
         relay.start()
         assert destination_of(relay, "far")["used_day_bytes"] >= now
         booked_before = now
+
+
+def test_what_a_compressed_link_saves(site):
+    primary = site.primary()
+    hub = site.relay(primary, "hub", **{
+        FAR: {"match": "application edge", "price_per_gb": "1"}})
+    edge = site.relay(hub, "edge")
+    write_wal(primary, 12)
+    edge.wait_flushed(primary.flush_lsn())
+    wait_until(lambda: hub.metric("destination_wal_bytes_total", destination="far") >= 12 << 20)
+    wait_booked(hub, "far")
+    line = json.loads(hub.get("/api/usage?destination=far")[1])["usage"][0]
+    assert line["billed_bytes"] < line["wal_bytes"] / 2
+    # Against the same WAL as a plain stream, which is a little more than the WAL itself.
+    assert line["wal_bytes"] < line["billed_bytes"] + line["saved_bytes"] < line["wal_bytes"] * 1.1
+    assert abs(line["saved_cost"] - line["saved_bytes"] / 2**30) < 1e-6
