@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "downstream/downstream_session.h"
 #include "downstream/sender_loop.h"
+#include "protocol/backup_command.h"
 
 #define SENDER_THREADS_MAX 256u
 
@@ -123,6 +124,9 @@ static bool offer_link(
 		return true;
 	}
 	link_offer_init(&shared->link_offer);
+	bool is_added = link_abilities_add(
+		&shared->link_offer.abilities, BACKUP_ABILITY, BACKUP_ABILITY_METHOD);
+	assert(is_added);
 	downstream->link_congestion = memory_copy_text(link->congestion);
 	shared->link_congestion = downstream->link_congestion;
 	shared->encoder = shared_encoder_new(&encoder, err);
