@@ -1,0 +1,369 @@
+/*
+ * rate_limiter: a shaper for each destination that has connections and one for the egress. A share
+ * waits first in its destination's line, then in that of the egress.
+ */
+#include "destination/rate_limiter.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/memory.h"
+#include "destination/rate_shaper.h"
+
+/* The shaper of one destination. */
+struct bucket {
+	LIST_ENTRY(bucket) link;
+	struct destination *destination;
+	struct rate_shaper shaper;
+	unsigned users;
+};
+
+LIST_HEAD(buckets, bucket);
+
+struct rate_limiter {
+	atomic_bool has_egress_cap;
+	pthread_mutex_t lock; /* what follows */
+	struct rate_shaper egress;
+	uint64_t egress_bytes_per_second; /* 0: none */
+	struct buckets buckets;
+};
+
+struct rate_share {
+	struct rate_limiter *limiter;
+	struct bucket *bucket; /* NULL: no destination */
+	enum rate_use use;
+	int egress_key;
+	struct rate_booking booking;        /* in the bucket's line, */
+	struct rate_booking egress_booking; /* then in that of the egress */
+	uint64_t charged_bytes;             /* of what the connection sent since it began */
+};
+
+struct rate_limiter *rate_limiter_new(void)
+{
+	struct rate_limiter *limiter = memory_new(sizeof(*limiter));
+	pthread_mutex_init(&limiter->lock, NULL);
+	rate_shaper_init(&limiter->egress);
+	LIST_INIT(&limiter->buckets);
+	return limiter;
+}
+
+void rate_limiter_free(struct rate_limiter **limiter)
+{
+	struct rate_limiter *gone = *limiter;
+	if (gone == NULL) {
+		return;
+	}
+	*limiter = NULL;
+	assert(LIST_EMPTY(&gone->buckets));
+	rate_shaper_release(&gone->egress);
+	pthread_mutex_destroy(&gone->lock);
+	free(gone);
+}
+
+void rate_limiter_set_egress_cap(
+	struct rate_limiter *limiter, uint64_t bytes_per_second, int64_t now_us)
+{
+	pthread_mutex_lock(&limiter->lock);
+	limiter->egress_bytes_per_second = bytes_per_second;
+	rate_shaper_set(&limiter->egress, bytes_per_second, now_us);
+	pthread_mutex_unlock(&limiter->lock);
+	atomic_store(&limiter->has_egress_cap, bytes_per_second > 0);
+}
+
+/* --- a share's places --------------------------------------------------------------------------
+ */
+
+/* WAL before backups where the priority is the same. */
+static int egress_key(const struct rate_share *share)
+{
+	const struct bucket *bucket = share->bucket;
+	int priority = bucket != NULL ? destination_priority(bucket->destination) : 0;
+	return priority * 2 + (int)share->use;
+}
+
+static void cancel(struct rate_share *share)
+{
+	if (share->bucket != NULL) {
+		rate_shaper_cancel(&share->bucket->shaper, (int)share->use, &share->booking);
+	}
+	rate_shaper_cancel(&share->limiter->egress, share->egress_key, &share->egress_booking);
+}
+
+static struct bucket *find_bucket(struct rate_limiter *limiter, struct destination *destination)
+{
+	struct bucket *bucket;
+	LIST_FOREACH(bucket, &limiter->buckets, link)
+	{
+		if (bucket->destination == destination) {
+			return bucket;
+		}
+	}
+	bucket = memory_new(sizeof(*bucket));
+	bucket->destination = destination;
+	rate_shaper_init(&bucket->shaper);
+	LIST_INSERT_HEAD(&limiter->buckets, bucket, link);
+	return bucket;
+}
+
+static void enter(struct rate_share *share, struct destination *destination, enum rate_use use)
+{
+	share->use = use;
+	share->bucket = NULL;
+	if (destination != NULL) {
+		share->bucket = find_bucket(share->limiter, destination);
+		share->bucket->users++;
+		rate_shaper_join(&share->bucket->shaper, (int)use);
+	}
+	share->egress_key = egress_key(share);
+	rate_shaper_join(&share->limiter->egress, share->egress_key);
+}
+
+static void leave(struct rate_share *share)
+{
+	struct bucket *bucket = share->bucket;
+	cancel(share);
+	rate_shaper_leave(&share->limiter->egress, share->egress_key);
+	if (bucket == NULL) {
+		return;
+	}
+	rate_shaper_leave(&bucket->shaper, (int)share->use);
+	if (--bucket->users == 0) {
+		LIST_REMOVE(bucket, link);
+		rate_shaper_release(&bucket->shaper);
+		free(bucket);
+	}
+}
+
+static struct destination *destination_of(const struct rate_share *share)
+{
+	return share->bucket != NULL ? share->bucket->destination : NULL;
+}
+
+/* Into the new place before out of the old one, so that a bucket that both have keeps its state. */
+static void change(struct rate_share *share, struct destination *destination, enum rate_use use)
+{
+	struct rate_share old;
+	pthread_mutex_lock(&share->limiter->lock);
+	cancel(share);
+	old = *share;
+	enter(share, destination, use);
+	leave(&old);
+	pthread_mutex_unlock(&share->limiter->lock);
+}
+
+struct rate_share *rate_share_new(struct rate_limiter *limiter, struct destination *destination)
+{
+	struct rate_share *share = memory_new(sizeof(*share));
+	share->limiter = limiter;
+	pthread_mutex_lock(&limiter->lock);
+	enter(share, destination, RATE_WAL);
+	pthread_mutex_unlock(&limiter->lock);
+	return share;
+}
+
+void rate_share_free(struct rate_share **share)
+{
+	struct rate_share *gone = *share;
+	if (gone == NULL) {
+		return;
+	}
+	*share = NULL;
+	pthread_mutex_lock(&gone->limiter->lock);
+	leave(gone);
+	pthread_mutex_unlock(&gone->limiter->lock);
+	free(gone);
+}
+
+void rate_share_move(struct rate_share *share, struct destination *destination)
+{
+	if (destination_of(share) != destination) {
+		change(share, destination, share->use);
+	}
+}
+
+void rate_share_set_use(struct rate_share *share, enum rate_use use)
+{
+	if (share != NULL && share->use != use) {
+		change(share, destination_of(share), use);
+	}
+}
+
+/* --- leave -------------------------------------------------------------------------------------
+ */
+
+static uint64_t cap_of(const struct rate_share *share)
+{
+	return share->bucket != NULL ? destination_cap(share->bucket->destination) : QUOTA_NO_CAP;
+}
+
+static bool is_capped(const struct rate_share *share)
+{
+	return cap_of(share) != QUOTA_NO_CAP ||
+	       atomic_load_explicit(&share->limiter->has_egress_cap, memory_order_relaxed);
+}
+
+static uint32_t bounded(size_t wanted, uint32_t stretch)
+{
+	return wanted < stretch ? (uint32_t)wanted : stretch;
+}
+
+/* Where the destination has a cap: a booking, and whether its turn has come. */
+static bool pass_bucket(
+	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out)
+{
+	struct rate_shaper *shaper = &share->bucket->shaper;
+	uint64_t cap = cap_of(share);
+	rate_shaper_set(shaper, cap, now_us);
+	if (cap == QUOTA_PAUSED) {
+		cancel(share);
+		*retry_at_us_out = RATE_LIMITER_NEVER;
+		return false;
+	}
+	/* The cap was larger when it was booked. */
+	if (share->booking.bytes / 2 > rate_shaper_stretch(shaper)) {
+		cancel(share);
+	}
+	if (share->booking.bytes == 0) {
+		rate_shaper_book(shaper, (int)share->use,
+			bounded(wanted, rate_shaper_stretch(shaper)), now_us, &share->booking);
+	}
+	*retry_at_us_out = rate_shaper_due_us(shaper, (int)share->use, &share->booking, now_us);
+	return *retry_at_us_out <= now_us;
+}
+
+static void follow_priority(struct rate_share *share)
+{
+	int key = egress_key(share);
+	if (key != share->egress_key) {
+		struct rate_shaper *egress = &share->limiter->egress;
+		rate_shaper_cancel(egress, share->egress_key, &share->egress_booking);
+		rate_shaper_join(egress, key);
+		rate_shaper_leave(egress, share->egress_key);
+		share->egress_key = key;
+	}
+}
+
+static bool pass_egress(
+	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out)
+{
+	struct rate_shaper *egress = &share->limiter->egress;
+	follow_priority(share);
+	if (share->egress_booking.bytes / 2 > rate_shaper_stretch(egress)) {
+		rate_shaper_cancel(egress, share->egress_key, &share->egress_booking);
+	}
+	if (share->egress_booking.bytes == 0) {
+		rate_shaper_book(egress, share->egress_key,
+			bounded(wanted, rate_shaper_stretch(egress)), now_us,
+			&share->egress_booking);
+	}
+	*retry_at_us_out =
+		rate_shaper_due_us(egress, share->egress_key, &share->egress_booking, now_us);
+	return *retry_at_us_out <= now_us;
+}
+
+static size_t granted(const struct rate_share *share, size_t wanted)
+{
+	size_t bytes = wanted;
+	if (share->booking.bytes > 0) {
+		bytes = bounded(bytes, share->booking.bytes);
+	}
+	if (share->egress_booking.bytes > 0) {
+		bytes = bounded(bytes, share->egress_booking.bytes);
+	}
+	return bytes;
+}
+
+/* What was booked in either line and is more than what was granted goes back. */
+static void pay(struct rate_share *share, size_t bytes, int64_t now_us)
+{
+	struct rate_shaper *egress = &share->limiter->egress;
+	if (share->booking.bytes > 0) {
+		struct rate_shaper *shaper = &share->bucket->shaper;
+		int64_t more = (int64_t)bytes - (int64_t)share->booking.bytes;
+		rate_shaper_redeem(shaper, (int)share->use, &share->booking);
+		rate_shaper_charge(shaper, (int)share->use, more, now_us);
+	}
+	if (share->egress_booking.bytes > 0) {
+		int64_t more = (int64_t)bytes - (int64_t)share->egress_booking.bytes;
+		rate_shaper_redeem(egress, share->egress_key, &share->egress_booking);
+		rate_shaper_charge(egress, share->egress_key, more, now_us);
+	}
+	share->charged_bytes += bytes;
+}
+
+size_t rate_share_take(
+	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out)
+{
+	size_t bytes = 0;
+	assert(wanted > 0);
+	if (share == NULL || (!is_capped(share) && share->booking.bytes == 0 &&
+				     share->egress_booking.bytes == 0)) {
+		return wanted;
+	}
+	pthread_mutex_lock(&share->limiter->lock);
+	bool may_pass = true;
+	if (cap_of(share) != QUOTA_NO_CAP) {
+		may_pass = pass_bucket(share, wanted, now_us, retry_at_us_out);
+	}
+	if (may_pass && share->limiter->egress_bytes_per_second > 0) {
+		size_t most = share->booking.bytes > 0 ? share->booking.bytes : wanted;
+		may_pass = pass_egress(share, most, now_us, retry_at_us_out);
+	}
+	if (may_pass) {
+		bytes = granted(share, wanted);
+		pay(share, bytes, now_us);
+	}
+	pthread_mutex_unlock(&share->limiter->lock);
+	return bytes;
+}
+
+void rate_share_cancel(struct rate_share *share)
+{
+	if (share != NULL && (share->booking.bytes > 0 || share->egress_booking.bytes > 0)) {
+		pthread_mutex_lock(&share->limiter->lock);
+		cancel(share);
+		pthread_mutex_unlock(&share->limiter->lock);
+	}
+}
+
+void rate_share_settle(struct rate_share *share, uint64_t sent_bytes, int64_t now_us)
+{
+	if (share == NULL) {
+		return;
+	}
+	int64_t more = (int64_t)(sent_bytes - share->charged_bytes);
+	share->charged_bytes = sent_bytes;
+	if (more == 0 || !is_capped(share)) {
+		return;
+	}
+	pthread_mutex_lock(&share->limiter->lock);
+	if (cap_of(share) != QUOTA_NO_CAP) {
+		rate_shaper_charge(&share->bucket->shaper, (int)share->use, more, now_us);
+	}
+	rate_shaper_charge(&share->limiter->egress, share->egress_key, more, now_us);
+	pthread_mutex_unlock(&share->limiter->lock);
+}
+
+size_t rate_share_stretch(const struct rate_share *share)
+{
+	uint64_t cap;
+	size_t bytes = SIZE_MAX;
+	if (share == NULL || !is_capped(share)) {
+		return SIZE_MAX;
+	}
+	pthread_mutex_lock(&share->limiter->lock);
+	cap = cap_of(share);
+	if (cap != QUOTA_NO_CAP) {
+		rate_shaper_set(&share->bucket->shaper, cap, share->bucket->shaper.at_us);
+		bytes = rate_shaper_stretch(&share->bucket->shaper);
+	}
+	if (share->limiter->egress_bytes_per_second > 0) {
+		bytes = bounded(bytes, rate_shaper_stretch(&share->limiter->egress));
+	}
+	pthread_mutex_unlock(&share->limiter->lock);
+	return bytes;
+}
