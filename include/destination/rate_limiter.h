@@ -32,8 +32,7 @@ struct rate_limiter *rate_limiter_new(void);
 /* No share may be left. Accepts NULL, sets NULL. */
 void rate_limiter_free(struct rate_limiter **limiter);
 /* 0: none. */
-void rate_limiter_set_egress_cap(
-	struct rate_limiter *limiter, uint64_t bytes_per_second, int64_t now_us);
+void rate_limiter_set_egress_cap(struct rate_limiter *limiter, uint64_t bytes_per_second);
 
 /* destination NULL: only the egress cap holds. */
 struct rate_share *rate_share_new(struct rate_limiter *limiter, struct destination *destination);

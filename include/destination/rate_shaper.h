@@ -52,8 +52,8 @@ void rate_shaper_set(struct rate_shaper *shaper, uint64_t bytes_per_second, int6
 void rate_shaper_join(struct rate_shaper *shaper, int key);
 void rate_shaper_leave(struct rate_shaper *shaper, int key);
 
-/* What one user may book at once: some 20 ms of the cap, less where many share it. */
-uint32_t rate_shaper_stretch(const struct rate_shaper *shaper);
+/* What one of so many users may book at once: some 20 ms of the cap, less where many share it. */
+uint32_t rate_shaper_stretch(uint64_t bytes_per_second, unsigned users);
 void rate_shaper_book(struct rate_shaper *shaper, int key, uint32_t bytes, int64_t now_us,
 	struct rate_booking *booking_out);
 /* Gives the stretch back. */

@@ -41,8 +41,8 @@ struct client_auth_request {
 
 /* Takes references on hba and users. mock_key: 32 secret bytes of this relay, constant while it
  * runs. */
-struct client_auth *client_auth_new(struct hba *hba, struct user_list *users,
-	const uint8_t mock_key[32]);
+struct client_auth *client_auth_new(
+	struct hba *hba, struct user_list *users, const uint8_t mock_key[32]);
 void client_auth_free(struct client_auth **auth);
 
 enum client_auth_step client_auth_begin(struct client_auth *auth,
@@ -50,8 +50,8 @@ enum client_auth_step client_auth_begin(struct client_auth *auth,
 /* body of a 'p' message; after CLIENT_AUTH_CONTINUE only. */
 enum client_auth_step client_auth_message(struct client_auth *auth, const uint8_t *body,
 	size_t length, struct wire_writer *out, struct error *err);
-/* For the log and never for the client: which rule decided, that the user does not exist; "": nothing
- * to add. */
+/* For the log and never for the client: which rule decided, that the user does not exist; "":
+ * nothing to add. */
 const char *client_auth_log_detail(const struct client_auth *auth);
 
 #endif

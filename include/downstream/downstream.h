@@ -33,6 +33,7 @@ struct downstream_limits {
 	unsigned max_connections_per_address; /* 0: no limit */
 	int64_t authentication_timeout_us;    /* from the first byte, absolute */
 	int64_t wal_sender_timeout_us;        /* 0: off; 60 s is PostgreSQL's default */
+	uint64_t egress_cap_bytes;            /* a second; 0: none */
 	bool proxy_protocol;
 	const char *proxy_from; /* comma-separated CIDRs, or NULL: nobody */
 	struct hba *hba;
@@ -115,6 +116,8 @@ void downstream_accept(
 void downstream_set_limits(struct downstream *downstream, const struct downstream_limits *limits);
 /* Whom destinations match has changed: every connection is matched again, soon. */
 void downstream_match_again(struct downstream *downstream);
+/* Caps or priorities of destinations have changed: whoever waits for his turn asks anew. */
+void downstream_tell_caps(struct downstream *downstream);
 /* Clean stop, as a primary's: refuse new commands, send what is there, wait until each standby has
  * confirmed it or timeout_us has passed, say goodbye ("COPY 0"). stopped(context) is then posted to
  * loop. */

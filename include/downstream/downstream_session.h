@@ -44,6 +44,7 @@ struct downstream_shared {
 	struct connection_registry *registry;
 	struct live_limits *limits;
 	struct destinations *destinations; /* NULL: nobody counts */
+	struct rate_limiter *limiter;      /* NULL: there are no caps */
 	uint8_t mock_key[32];
 	atomic_bool is_stopping;
 	atomic_uint drop_waiters;             /* sessions that wait for a slot to become free */

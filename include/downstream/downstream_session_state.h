@@ -46,6 +46,8 @@ enum session_deadline {
 	SESSION_DEADLINES,
 };
 
+enum backup_result { BACKUP_GOES_ON, BACKUP_FINISHED, BACKUP_FAILED };
+
 struct slot_operation;
 
 struct downstream_session {
@@ -55,6 +57,7 @@ struct downstream_session {
 	struct evbuffer *input;          /* the connection's, once something came */
 	struct connection_meter *meter;  /* the connection's; NULL: nobody counts */
 	struct destination *destination; /* written under the host's stats_lock */
+	struct rate_share *share;        /* of its destination's cap; NULL: there are no caps */
 	struct deadlines deadlines;
 	enum session_state state;
 	uint32_t pid;
@@ -81,7 +84,11 @@ struct downstream_session {
 
 	void *backup; /* the passthrough's handle; NULL: none open */
 	struct passthrough_client backup_client;
-	bool is_backup_full; /* the provider was told that there is no room */
+	struct evbuffer *backup_output; /* waits for the cap; NULL: nothing did yet */
+	struct turn backup_turn;
+	enum backup_result backup_result; /* told to the client after what waits */
+	struct error *backup_error;       /* with BACKUP_FAILED */
+	bool is_backup_full;              /* the provider was told that there is no room */
 	bool is_backup_flush_due;
 	bool is_input_held;  /* the upstream takes the client's COPY more slowly than it comes */
 	bool is_uploading;   /* the command is UPLOAD_MANIFEST: the client's COPY is passed on */

@@ -1,9 +1,10 @@
 /*
  * passthrough: how a session has a command answered by a connection of its own to the upstream.
  *
- * BASE_BACKUP and UPLOAD_MANIFEST cannot be answered from the spool. The session hands the command's
- * text to whoever was given at creation (app/backup_passthrough), which opens an upstream connection
- * for this session and sends the answer's messages back. Everything here runs on the session's loop.
+ * BASE_BACKUP and UPLOAD_MANIFEST cannot be answered from the spool. The session hands the
+ * command's text to whoever was given at creation (app/backup_passthrough), which opens an upstream
+ * connection for this session and sends the answer's messages back. Everything here runs on the
+ * session's loop.
  */
 #ifndef DOWNSTREAM_PASSTHROUGH_H
 #define DOWNSTREAM_PASSTHROUGH_H
@@ -21,12 +22,14 @@ struct passthrough_client {
 	void (*send)(void *context, char type, const void *body, size_t length);
 	/* false: enough is queued; stop reading the upstream until resume is called. */
 	bool (*has_room)(void *context);
-	/* The command is answered (its CommandComplete was sent): the session sends ReadyForQuery. */
+	/* The command is answered (its CommandComplete was sent): the session sends ReadyForQuery.
+	 */
 	void (*finished)(void *context);
 	/* The command failed: the session sends ErrorResponse and ReadyForQuery. */
 	void (*failed)(void *context, const struct error *err);
-	/* The upstream takes the client's COPY IN more slowly than it comes: hand over no more until
-	 * told again (false). May be NULL: the upstream's connection then holds what comes. */
+	/* The upstream takes the client's COPY IN more slowly than it comes: hand over no more
+	 * until told again (false). May be NULL: the upstream's connection then holds what comes.
+	 */
 	void (*hold_input)(void *context, bool is_held);
 };
 

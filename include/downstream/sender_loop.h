@@ -41,6 +41,8 @@ void sender_loop_tell_slot_freed(struct sender_loop *sender);
 
 /* Whom destinations match has changed. */
 void sender_loop_match_again(struct sender_loop *sender);
+/* Caps have changed: whoever waits for his turn asks anew. */
+void sender_loop_tell_caps(struct sender_loop *sender);
 
 typedef void sender_loop_visit(void *context, struct downstream_session *session);
 /* Visits every session with the lock held that keeps them there. */

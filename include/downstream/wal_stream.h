@@ -13,6 +13,7 @@
 #define DOWNSTREAM_WAL_STREAM_H
 
 #include "base/error.h"
+#include "destination/rate_limiter.h"
 #include "downstream/lag_tracker.h"
 #include "downstream/liveness.h"
 #include "downstream/standby_progress.h"
@@ -42,6 +43,7 @@ struct wal_stream_options {
 	struct loop *loop;
 	struct connection *connection;
 	struct turns *turns;
+	struct rate_share *share;       /* of its destination's cap; NULL: there is none */
 	void (*on_turn)(void *context); /* answer with wal_stream_turn() */
 	void *context;
 	struct deadlines *deadlines; /* the session's */
@@ -116,6 +118,7 @@ lsn_t wal_stream_sent_lsn(const struct wal_stream *stream);
 struct wal_stream {
 	const struct wal_stream_sender *sender;
 	struct wal_stream_options options;
+	int unsent_max;   /* of the kernel, without a cap; 0: what it likes */
 	size_t low_water; /* of the connection: at or below it there is room for more */
 	struct wal_cursor *cursor;
 	struct turn turn;
@@ -125,6 +128,7 @@ struct wal_stream {
 	lsn_t slot_lsn;                    /* last confirmed to the slot */
 	lsn_t awaited_lsn;                 /* the disk was asked for what follows it */
 	int64_t ask_again_us;              /* stopping: not before */
+	size_t pace_bytes;                 /* what is sent at once; SIZE_MAX: there is no cap */
 	bool is_at_tip;
 	bool is_copy_done; /* our CopyDone is sent: nothing of the stream may follow */
 	bool is_answer_owed;
@@ -136,6 +140,14 @@ struct wal_stream {
 bool wal_stream_init(struct wal_stream *stream, const struct wal_stream_sender *sender,
 	const struct wal_stream_options *options, struct error *err) MUST_CHECK;
 int64_t wal_stream_now_us(const struct wal_stream *stream);
+/* How many of the wanted bytes (framing included; more than 0) the caps in force let it hand to TCP
+ * now. Asked for before a message is built, which is then made that long; what a message is longer
+ * or shorter is settled afterwards, so that a message that cannot be cut goes whole on any leave at
+ * all, and delays the next. 0: the turn stands where it is made ready in time: WAL_FILL_WAITS. */
+size_t wal_stream_ask_leave(struct wal_stream *stream, size_t wanted);
+/* How much may wait in the connection before it is full; less under a low cap, so that a keepalive
+ * never waits behind a heap. */
+size_t wal_stream_high_water(const struct wal_stream *stream);
 /* WAL from start_lsn to the cursor was queued. */
 void wal_stream_note_sent(struct wal_stream *stream, lsn_t start_lsn);
 

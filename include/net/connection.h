@@ -2,11 +2,11 @@
  * connection: an accepted socket on one loop: bytes in, bytes out, counted exactly.
  *
  * It knows no protocol. Output is a chain of copied and referenced pieces (libevent's evbuffer): a
- * referenced piece, such as a stretch of a mapped WAL segment, goes from there to the socket without
- * a copy and is released when the kernel has taken it. Writing is tried at once, so a message at the
- * tip costs one system call and no trip through the poller; what does not fit waits for the socket
- * to be writable. (libevent's bufferevent would write only from the poller and hides what a TLS
- * layer puts on the wire; both matter here, hence this layer on plain events.)
+ * referenced piece, such as a stretch of a mapped WAL segment, goes from there to the socket
+ * without a copy and is released when the kernel has taken it. Writing is tried at once, so a
+ * message at the tip costs one system call and no trip through the poller; what does not fit waits
+ * for the socket to be writable. (libevent's bufferevent would write only from the poller and hides
+ * what a TLS layer puts on the wire; both matter here, hence this layer on plain events.)
  *
  * Lifetime: connection_free() may be called at any time on the loop, also from a callback; the
  * memory goes after the callback has returned, and no callback comes after the call.
@@ -69,6 +69,8 @@ typedef void connection_release(void *context);
 /* Like it without a copy: bytes stay valid until release(context), which runs on the loop. */
 void connection_write_reference(struct connection *connection, const void *bytes, size_t length,
 	connection_release *release, void *context);
+/* Like it: moves the first length bytes of from. */
+void connection_write_from(struct connection *connection, struct evbuffer *from, size_t length);
 /* Hand queued bytes to the kernel now, as much as it takes; the rest follows by itself. A failure
  * is told by on_closed, from the loop, never from inside this call. */
 void connection_flush(struct connection *connection);

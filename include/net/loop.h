@@ -2,8 +2,8 @@
  * loop: one thread, one libevent base, and how other threads reach it.
  *
  * What lives on a loop is touched by that loop's thread alone. Everything else crosses by
- * loop_post(). Callbacks do bounded work and return; nothing is freed in its own callback: what ends
- * itself hands its memory to loop_defer(). Only the loop reads the clock.
+ * loop_post(). Callbacks do bounded work and return; nothing is freed in its own callback: what
+ * ends itself hands its memory to loop_defer(). Only the loop reads the clock.
  */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
@@ -56,8 +56,8 @@ void loop_defer(struct loop *loop, loop_call *call, void *context);
  * operation while a ring is already pending.
  */
 struct wake;
-struct wake *wake_new(struct loop *loop, loop_call *call, void *context, struct error *err)
-	MUST_CHECK;
+struct wake *wake_new(
+	struct loop *loop, loop_call *call, void *context, struct error *err) MUST_CHECK;
 void wake_ring(struct wake *wake);
 /* On the loop's thread, or when it no longer runs; nobody may ring any more. */
 void wake_free(struct wake **wake);

@@ -150,7 +150,8 @@ static void on_match_changed(void *context)
 
 static void on_cap_changed(void *context)
 {
-	(void)context;
+	struct relay *relay = context;
+	downstream_tell_caps(relay->downstream);
 }
 
 static bool open_accounting(struct relay *relay, struct error *err)

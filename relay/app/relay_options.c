@@ -65,6 +65,7 @@ struct downstream_limits relay_downstream_limits(
 		.max_connections_per_address = relay->max_connections_per_address,
 		.authentication_timeout_us = relay->authentication_timeout_us,
 		.wal_sender_timeout_us = relay->wal_sender_timeout_us,
+		.egress_cap_bytes = config->egress.rate_cap_bytes,
 		.proxy_protocol = relay->proxy_protocol,
 		.proxy_from = relay->proxy_from[0] != '\0' ? relay->proxy_from : NULL,
 		.hba = hba,

@@ -25,10 +25,9 @@ struct bucket {
 LIST_HEAD(buckets, bucket);
 
 struct rate_limiter {
-	atomic_bool has_egress_cap;
-	pthread_mutex_t lock; /* what follows */
+	_Atomic uint64_t egress_cap; /* bytes a second; 0: none */
+	pthread_mutex_t lock;        /* what follows */
 	struct rate_shaper egress;
-	uint64_t egress_bytes_per_second; /* 0: none */
 	struct buckets buckets;
 };
 
@@ -64,14 +63,9 @@ void rate_limiter_free(struct rate_limiter **limiter)
 	free(gone);
 }
 
-void rate_limiter_set_egress_cap(
-	struct rate_limiter *limiter, uint64_t bytes_per_second, int64_t now_us)
+void rate_limiter_set_egress_cap(struct rate_limiter *limiter, uint64_t bytes_per_second)
 {
-	pthread_mutex_lock(&limiter->lock);
-	limiter->egress_bytes_per_second = bytes_per_second;
-	rate_shaper_set(&limiter->egress, bytes_per_second, now_us);
-	pthread_mutex_unlock(&limiter->lock);
-	atomic_store(&limiter->has_egress_cap, bytes_per_second > 0);
+	atomic_store(&limiter->egress_cap, bytes_per_second);
 }
 
 /* --- a share's places --------------------------------------------------------------------------
@@ -200,10 +194,19 @@ static uint64_t cap_of(const struct rate_share *share)
 	return share->bucket != NULL ? destination_cap(share->bucket->destination) : QUOTA_NO_CAP;
 }
 
+static uint64_t egress_cap_of(const struct rate_share *share)
+{
+	return atomic_load_explicit(&share->limiter->egress_cap, memory_order_relaxed);
+}
+
 static bool is_capped(const struct rate_share *share)
 {
-	return cap_of(share) != QUOTA_NO_CAP ||
-	       atomic_load_explicit(&share->limiter->has_egress_cap, memory_order_relaxed);
+	return cap_of(share) != QUOTA_NO_CAP || egress_cap_of(share) > 0;
+}
+
+static uint32_t stretch_of(const struct rate_shaper *shaper)
+{
+	return rate_shaper_stretch(shaper->bytes_per_second, shaper->users);
 }
 
 static uint32_t bounded(size_t wanted, uint32_t stretch)
@@ -224,12 +227,12 @@ static bool pass_bucket(
 		return false;
 	}
 	/* The cap was larger when it was booked. */
-	if (share->booking.bytes / 2 > rate_shaper_stretch(shaper)) {
+	if (share->booking.bytes / 2 > stretch_of(shaper)) {
 		cancel(share);
 	}
 	if (share->booking.bytes == 0) {
-		rate_shaper_book(shaper, (int)share->use,
-			bounded(wanted, rate_shaper_stretch(shaper)), now_us, &share->booking);
+		rate_shaper_book(shaper, (int)share->use, bounded(wanted, stretch_of(shaper)),
+			now_us, &share->booking);
 	}
 	*retry_at_us_out = rate_shaper_due_us(shaper, (int)share->use, &share->booking, now_us);
 	return *retry_at_us_out <= now_us;
@@ -251,14 +254,14 @@ static bool pass_egress(
 	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out)
 {
 	struct rate_shaper *egress = &share->limiter->egress;
+	rate_shaper_set(egress, egress_cap_of(share), now_us);
 	follow_priority(share);
-	if (share->egress_booking.bytes / 2 > rate_shaper_stretch(egress)) {
+	if (share->egress_booking.bytes / 2 > stretch_of(egress)) {
 		rate_shaper_cancel(egress, share->egress_key, &share->egress_booking);
 	}
 	if (share->egress_booking.bytes == 0) {
-		rate_shaper_book(egress, share->egress_key,
-			bounded(wanted, rate_shaper_stretch(egress)), now_us,
-			&share->egress_booking);
+		rate_shaper_book(egress, share->egress_key, bounded(wanted, stretch_of(egress)),
+			now_us, &share->egress_booking);
 	}
 	*retry_at_us_out =
 		rate_shaper_due_us(egress, share->egress_key, &share->egress_booking, now_us);
@@ -309,7 +312,7 @@ size_t rate_share_take(
 	if (cap_of(share) != QUOTA_NO_CAP) {
 		may_pass = pass_bucket(share, wanted, now_us, retry_at_us_out);
 	}
-	if (may_pass && share->limiter->egress_bytes_per_second > 0) {
+	if (may_pass && egress_cap_of(share) > 0) {
 		size_t most = share->booking.bytes > 0 ? share->booking.bytes : wanted;
 		may_pass = pass_egress(share, most, now_us, retry_at_us_out);
 	}
@@ -344,25 +347,26 @@ void rate_share_settle(struct rate_share *share, uint64_t sent_bytes, int64_t no
 	if (cap_of(share) != QUOTA_NO_CAP) {
 		rate_shaper_charge(&share->bucket->shaper, (int)share->use, more, now_us);
 	}
-	rate_shaper_charge(&share->limiter->egress, share->egress_key, more, now_us);
+	if (egress_cap_of(share) > 0) {
+		rate_shaper_charge(&share->limiter->egress, share->egress_key, more, now_us);
+	}
 	pthread_mutex_unlock(&share->limiter->lock);
 }
 
 size_t rate_share_stretch(const struct rate_share *share)
 {
-	uint64_t cap;
 	size_t bytes = SIZE_MAX;
 	if (share == NULL || !is_capped(share)) {
 		return SIZE_MAX;
 	}
 	pthread_mutex_lock(&share->limiter->lock);
-	cap = cap_of(share);
+	uint64_t cap = cap_of(share);
 	if (cap != QUOTA_NO_CAP) {
-		rate_shaper_set(&share->bucket->shaper, cap, share->bucket->shaper.at_us);
-		bytes = rate_shaper_stretch(&share->bucket->shaper);
+		bytes = rate_shaper_stretch(cap, share->bucket->shaper.users);
 	}
-	if (share->limiter->egress_bytes_per_second > 0) {
-		bytes = bounded(bytes, rate_shaper_stretch(&share->limiter->egress));
+	cap = egress_cap_of(share);
+	if (cap > 0) {
+		bytes = bounded(bytes, rate_shaper_stretch(cap, share->limiter->egress.users));
 	}
 	pthread_mutex_unlock(&share->limiter->lock);
 	return bytes;

@@ -46,18 +46,19 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-uint32_t rate_shaper_stretch(const struct rate_shaper *shaper)
+uint32_t rate_shaper_stretch(uint64_t bytes_per_second, unsigned users)
 {
-	uint64_t whole = smaller(shaper->bytes_per_second / STRETCHES_SECOND, STRETCH_BYTES_MAX);
-	uint64_t part = whole / (shaper->users > 0 ? shaper->users : 1);
-	uint64_t least = smaller(shaper->bytes_per_second / BURSTS_SECOND, STRETCH_BYTES_MIN);
+	uint64_t whole = smaller(bytes_per_second / STRETCHES_SECOND, STRETCH_BYTES_MAX);
+	uint64_t part = whole / (users > 0 ? users : 1);
+	uint64_t least = smaller(bytes_per_second / BURSTS_SECOND, STRETCH_BYTES_MIN);
 	part = larger(part, smaller(whole, STRETCH_BYTES_SHARED));
 	return (uint32_t)larger(larger(part, least), 1);
 }
 
 static uint64_t burst(const struct rate_shaper *shaper)
 {
-	return larger(shaper->bytes_per_second / BURSTS_SECOND, rate_shaper_stretch(shaper));
+	return larger(shaper->bytes_per_second / BURSTS_SECOND,
+		rate_shaper_stretch(shaper->bytes_per_second, shaper->users));
 }
 
 /* How far a is past b; negative: short of it. */

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "destination/rate_limiter.h"
 #include "downstream/downstream_session.h"
 #include "downstream/sender_loop.h"
 #include "protocol/backup_command.h"
@@ -152,6 +153,8 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->on_replayed = options->on_replayed;
 	shared->replayed_context = options->context;
 	atomic_init(&shared->replayed_told, UINT64_MAX);
+	shared->limiter = rate_limiter_new();
+	rate_limiter_set_egress_cap(shared->limiter, options->limits.egress_cap_bytes);
 	shared->limits = live_limits_new(&options->limits, err);
 	if (shared->limits != NULL) {
 		shared->prefetch = wal_prefetch_new(err);
@@ -177,6 +180,7 @@ void downstream_free(struct downstream **downstream)
 	}
 	shared_encoder_free(&gone->shared.encoder);
 	wal_prefetch_free(&gone->shared.prefetch);
+	rate_limiter_free(&gone->shared.limiter);
 	live_limits_free(&gone->shared.limits);
 	connection_registry_free(&gone->shared.registry);
 	free(gone->senders);
@@ -259,6 +263,15 @@ void downstream_set_limits(struct downstream *downstream, const struct downstrea
 	struct error err = {0};
 	if (!live_limits_set(downstream->shared.limits, limits, &err)) {
 		log_error(LOG_LEVEL_ERROR, "downstream", &err);
+	}
+	rate_limiter_set_egress_cap(downstream->shared.limiter, limits->egress_cap_bytes);
+	downstream_tell_caps(downstream);
+}
+
+void downstream_tell_caps(struct downstream *downstream)
+{
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		sender_loop_tell_caps(downstream->senders[i]);
 	}
 }
 

@@ -71,6 +71,8 @@ void session_note_wire(struct downstream_session *session)
 	connection_read_stats(session->connection, &stats);
 	progress_set(session->progress.wire_sent_bytes, stats.wire_sent_bytes);
 	progress_set(session->progress.wire_received_bytes, stats.wire_received_bytes);
+	rate_share_settle(session->share, stats.wire_sent_bytes + stats.output_bytes,
+		session_now_us(session));
 }
 
 /* --- input -------------------------------------------------------------------------------------
@@ -256,6 +258,7 @@ void session_end(struct downstream_session *session, const char *format, ...)
 		was_streaming ? "stops streaming: " : "ends: ", reason);
 	session_close_stream(session);
 	session_close_backup(session);
+	rate_share_free(&session->share);
 	for (int i = 0; i < SESSION_DEADLINES; i++) {
 		deadlines_clear(&session->deadlines, i);
 	}
@@ -319,6 +322,9 @@ struct downstream_session *downstream_session_new(
 	snprintf(session->peer, sizeof(session->peer), "%s",
 		connection_peer_name(session->connection));
 	snprintf(session->scope, sizeof(session->scope), "client %s", session->peer);
+	if (host->shared->limiter != NULL) {
+		session->share = rate_share_new(host->shared->limiter, NULL);
+	}
 	session_begin_count(session);
 	set_limits(session);
 	return session;

@@ -6,8 +6,11 @@
  * any size costs no more memory than any other input. The handle stays open from a manifest to its
  * backup, because both belong on one upstream connection, and no longer than the backup.
  */
+#include <assert.h>
 #include <event2/buffer.h>
+#include <stdlib.h>
 
+#include "base/memory.h"
 #include "downstream/downstream_session_state.h"
 #include "downstream/passthrough.h"
 #include "protocol/repl_command.h"
@@ -16,17 +19,81 @@
 #define MESSAGE_HEADER_BYTES 5
 #define COPY_IN_MESSAGE_MAX  (1u << 20)
 
+static void tell_result(struct downstream_session *session);
+
 /* --- toward the client -------------------------------------------------------------------------
  */
+
+static size_t waiting_bytes(const struct downstream_session *session)
+{
+	return session->backup_output != NULL ? evbuffer_get_length(session->backup_output) : 0;
+}
+
+/* Gives what waits to the connection, as far as the caps let it. A message is cut where leave ends:
+ * nothing else is said on the connection meanwhile. */
+static void pump(struct downstream_session *session)
+{
+	size_t waiting;
+	int64_t retry_at_us;
+	while ((waiting = waiting_bytes(session)) > 0 &&
+		connection_output_bytes(session->connection) <= WAL_STREAM_LOW_WATER) {
+		size_t leave = rate_share_take(
+			session->share, waiting, session_now_us(session), &retry_at_us);
+		if (leave == 0) {
+			turns_wait_until(session->host->turns, &session->backup_turn, retry_at_us);
+			break;
+		}
+		connection_write_from(session->connection, session->backup_output, leave);
+	}
+	connection_flush(session->connection);
+	session_note_wire(session);
+}
+
+/* What follows once nothing waits any more. */
+static void go_on(struct downstream_session *session)
+{
+	if (waiting_bytes(session) > 0) {
+		return;
+	}
+	if (session->backup_result != BACKUP_GOES_ON) {
+		tell_result(session);
+	} else if (session->is_backup_full && session->backup != NULL &&
+		   connection_output_bytes(session->connection) <= WAL_STREAM_LOW_WATER) {
+		session->is_backup_full = false;
+		session->host->shared->passthrough->resume(session->backup);
+	}
+}
+
+static void on_turn(void *context)
+{
+	struct downstream_session *session = context;
+	pump(session);
+	go_on(session);
+}
 
 static void flush(void *context)
 {
 	struct downstream_session *session = context;
 	session->is_backup_flush_due = false;
 	if (!session_is_ended(session)) {
-		connection_flush(session->connection);
-		session_note_wire(session);
+		pump(session);
+		go_on(session);
 	}
+}
+
+static void queue(struct downstream_session *session, const void *bytes, size_t length)
+{
+	if (waiting_bytes(session) == 0 && rate_share_stretch(session->share) == SIZE_MAX) {
+		connection_write(session->connection, bytes, length);
+		return;
+	}
+	if (session->backup_output == NULL) {
+		session->backup_output = evbuffer_new();
+	}
+	int failed = session->backup_output == NULL
+			     ? -1
+			     : evbuffer_add(session->backup_output, bytes, length);
+	assert(failed == 0);
 }
 
 static void on_send(void *context, char type, const void *body, size_t length)
@@ -35,8 +102,8 @@ static void on_send(void *context, char type, const void *body, size_t length)
 	uint8_t header[MESSAGE_HEADER_BYTES];
 	header[0] = (uint8_t)type;
 	wire_put_u32(header + 1, (uint32_t)(length + 4));
-	connection_write(session->connection, header, sizeof(header));
-	connection_write(session->connection, body, length);
+	queue(session, header, sizeof(header));
+	queue(session, body, length);
 	if (type == 'd') {
 		progress_set(session->progress.backup_bytes,
 			progress_get(session->progress.backup_bytes) + length);
@@ -51,6 +118,7 @@ static bool has_room(void *context)
 {
 	struct downstream_session *session = context;
 	session->is_backup_full =
+		waiting_bytes(session) > 0 ||
 		connection_output_bytes(session->connection) >= WAL_STREAM_HIGH_WATER;
 	if (session->is_backup_full) {
 		/* What is queued must be on its way, or nothing would tell of room. */
@@ -61,9 +129,9 @@ static bool has_room(void *context)
 
 void session_resume_backup(struct downstream_session *session)
 {
-	if (session->is_backup_full && session->backup != NULL) {
-		session->is_backup_full = false;
-		session->host->shared->passthrough->resume(session->backup);
+	if (session->state == SESSION_BACKUP) {
+		pump(session);
+		go_on(session);
 	}
 }
 
@@ -93,20 +161,38 @@ static void end_backup(struct downstream_session *session)
 	}
 }
 
+static void tell_result(struct downstream_session *session)
+{
+	struct wire_writer writer;
+	struct error *err = session->backup_error;
+	enum backup_result result = session->backup_result;
+	session->backup_result = BACKUP_GOES_ON;
+	session->backup_error = NULL;
+	rate_share_set_use(session->share, RATE_WAL);
+	end_backup(session);
+	if (result == BACKUP_FAILED) {
+		session_fail_command(session, err);
+	} else {
+		wire_writer_init(&writer);
+		session_finish_command(session, &writer);
+	}
+	free(err);
+}
+
 static void on_finished(void *context)
 {
 	struct downstream_session *session = context;
-	struct wire_writer writer;
-	end_backup(session);
-	wire_writer_init(&writer);
-	session_finish_command(session, &writer);
+	session->backup_result = BACKUP_FINISHED;
+	go_on(session);
 }
 
 static void on_failed(void *context, const struct error *err)
 {
 	struct downstream_session *session = context;
-	end_backup(session);
-	session_fail_command(session, err);
+	session->backup_result = BACKUP_FAILED;
+	session->backup_error = memory_new(sizeof(*err));
+	*session->backup_error = *err;
+	go_on(session);
 }
 
 /* --- beginning and end -------------------------------------------------------------------------
@@ -131,6 +217,9 @@ void session_start_backup(
 		session->backup = passthrough->open(
 			passthrough->context, session->host->loop, &session->backup_client);
 	}
+	session->backup_turn.call = on_turn;
+	session->backup_turn.context = session;
+	rate_share_set_use(session->share, RATE_BACKUP);
 	session->is_backup_full = false;
 	session->is_input_held = false;
 	session->is_uploading = command->kind == REPL_UPLOAD_MANIFEST;
@@ -140,6 +229,14 @@ void session_start_backup(
 void session_close_backup(struct downstream_session *session)
 {
 	session->is_backup_over = false;
+	turns_leave(session->host->turns, &session->backup_turn);
+	if (session->backup_output != NULL) {
+		evbuffer_free(session->backup_output);
+		session->backup_output = NULL;
+	}
+	free(session->backup_error);
+	session->backup_error = NULL;
+	session->backup_result = BACKUP_GOES_ON;
 	if (session->backup != NULL) {
 		session->host->shared->passthrough->close(&session->backup);
 	}

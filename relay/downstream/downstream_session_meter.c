@@ -42,6 +42,9 @@ static void set_destination(struct downstream_session *session, struct destinati
 	pthread_mutex_lock(&session->host->stats_lock);
 	session->destination = destination;
 	pthread_mutex_unlock(&session->host->stats_lock);
+	if (session->share != NULL) {
+		rate_share_move(session->share, destination);
+	}
 }
 
 void session_begin_count(struct downstream_session *session)
@@ -67,6 +70,7 @@ void session_match(struct downstream_session *session)
 	if (session->meter != NULL) {
 		set_destination(session, find_destination(session));
 		connection_meter_move(session->meter, session->destination);
+		turns_tell_caps(session->host->turns);
 	}
 }
 

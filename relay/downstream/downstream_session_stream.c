@@ -28,6 +28,7 @@ static bool open_stream(struct downstream_session *session, const struct repl_co
 		.loop = session->host->loop,
 		.connection = session->connection,
 		.turns = session->host->turns,
+		.share = session->share,
 		.on_turn = on_turn,
 		.context = session,
 		.deadlines = &session->deadlines,

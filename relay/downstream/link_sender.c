@@ -25,11 +25,21 @@ struct link_sender {
 	struct link_start start;
 	bool is_checking; /* what the receiver holds is compared */
 	lsn_t plain_until;
+	struct encoded_batch *held; /* taken, and waits for leave to go */
 };
+
+static void drop_held(struct link_sender *sender)
+{
+	if (sender->held != NULL) {
+		encoded_batch_unref(sender->held);
+		sender->held = NULL;
+	}
+}
 
 static void free_sender(struct wal_stream *stream)
 {
 	struct link_sender *sender = (struct link_sender *)stream;
+	drop_held(sender);
 	encoder_seat_free(&sender->seat);
 	wake_free(&sender->wake);
 	connection_set_low_water(stream->options.connection, WAL_STREAM_LOW_WATER);
@@ -119,19 +129,35 @@ static enum wal_fill fill_at_end(struct wal_stream *stream, struct error *err)
 	}
 }
 
+/* A batch goes whole. */
+static enum wal_fill send_held(struct link_sender *sender)
+{
+	struct wal_stream *stream = &sender->stream;
+	size_t bytes = sender->held->message_bytes;
+	if (wal_stream_ask_leave(stream, bytes, bytes) == 0) {
+		return WAL_FILL_WAITS;
+	}
+	struct encoded_batch *batch = sender->held;
+	sender->held = NULL;
+	queue_batch(stream, batch);
+	return WAL_FILL_ENOUGH;
+}
+
 static enum wal_fill fill_next(struct link_sender *sender, struct error *err)
 {
 	struct wal_stream *stream = &sender->stream;
 	lsn_t lsn = wal_cursor_lsn(stream->cursor);
-	struct encoded_batch *batch;
+	if (sender->held != NULL) {
+		return send_held(sender);
+	}
 	if (lsn < sender->plain_until) {
 		return wal_sender_fill(stream, sender->plain_until, err);
 	}
 	if (lsn >= wal_cursor_end(stream->cursor)) {
 		return fill_at_end(stream, err);
 	}
-	switch (encoder_seat_take(sender->seat, lsn, &batch)) {
-	case ENCODER_BATCH: queue_batch(stream, batch); return WAL_FILL_ENOUGH;
+	switch (encoder_seat_take(sender->seat, lsn, &sender->held)) {
+	case ENCODER_BATCH: return send_held(sender);
 	case ENCODER_WAITS: return WAL_FILL_WAITS;
 	case ENCODER_PLAIN: break;
 	}
@@ -187,6 +213,7 @@ static enum wal_stream_step take_request(struct link_sender *sender, lsn_t lsn, 
 	if (cursor == NULL) {
 		return WAL_STREAM_FAILED;
 	}
+	drop_held(sender);
 	wal_cursor_close(&stream->cursor);
 	stream->cursor = cursor;
 	stream->awaited_lsn = LSN_INVALID;
@@ -251,6 +278,7 @@ struct wal_stream *link_sender_new(const struct wal_stream_options *options,
 		return NULL;
 	}
 	sender->stream.low_water = 0;
+	sender->stream.unsent_max = UNSENT_MAX;
 	connection_set_low_water(options->connection, 0);
 	socket_set_unsent_max(connection_fd(options->connection), UNSENT_MAX);
 	sender->seat = encoder_seat_new(encoder, options->tli, ring, sender);

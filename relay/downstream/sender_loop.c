@@ -168,6 +168,11 @@ static bool begin_count(struct sender_loop *sender, struct error *err)
 	return true;
 }
 
+void sender_loop_tell_caps(struct sender_loop *sender)
+{
+	turns_tell_caps(sender->host.turns);
+}
+
 void sender_loop_each(struct sender_loop *sender, sender_loop_visit *visit, void *context)
 {
 	struct member *member;

@@ -26,6 +26,9 @@ struct turns {
 	struct wal_watcher *watcher;
 	struct wake *news;  /* rung by the spool, on any thread */
 	struct wake *ready; /* rung here while somebody is ready */
+	struct wake *caps;  /* rung when caps have changed, on any thread */
+	struct deadlines
+		timer; /* for the first of those in TURN_PACED, which stand in order of time */
 	struct turn_list places[TURN_PLACES];
 	/* Somebody is at the tip, or was when the last news came. While it is false the upstream's
 	 * thread spares itself a system call an append, and this loop a useless wake-up. */
@@ -83,6 +86,37 @@ static void on_ready(void *context)
 	}
 }
 
+static void set_timer(struct turns *turns)
+{
+	const struct turn *first = TAILQ_FIRST(&turns->places[TURN_PACED]);
+	if (first != NULL && first->due_us != INT64_MAX) {
+		deadlines_set(&turns->timer, 0, first->due_us);
+	} else {
+		deadlines_clear(&turns->timer, 0);
+	}
+}
+
+static void on_timer(void *context, int reason)
+{
+	struct turns *turns = context;
+	struct turn *turn;
+	int64_t now_us = loop_now_us(turns->loop);
+	(void)reason;
+	while ((turn = TAILQ_FIRST(&turns->places[TURN_PACED])) != NULL && turn->due_us <= now_us) {
+		turns_make_ready(turns, turn);
+	}
+	set_timer(turns);
+}
+
+static void on_caps(void *context)
+{
+	struct turns *turns = context;
+	struct turn *turn;
+	while ((turn = TAILQ_FIRST(&turns->places[TURN_PACED])) != NULL) {
+		turns_make_ready(turns, turn);
+	}
+}
+
 static void on_store_event(void *context, unsigned events)
 {
 	(void)events;
@@ -107,7 +141,10 @@ struct turns *turns_new(
 	if (turns->news != NULL) {
 		turns->ready = wake_new(loop, on_ready, turns, err);
 	}
-	if (turns->ready == NULL) {
+	if (turns->ready != NULL) {
+		turns->caps = wake_new(loop, on_caps, turns, err);
+	}
+	if (turns->caps == NULL || !deadlines_init(&turns->timer, loop, 1, on_timer, turns, err)) {
 		turns_free(&turns);
 		return NULL;
 	}
@@ -137,6 +174,8 @@ void turns_free(struct turns **turns)
 	pthread_mutex_destroy(&gone->lock);
 	wake_free(&gone->news);
 	wake_free(&gone->ready);
+	wake_free(&gone->caps);
+	deadlines_release(&gone->timer);
 	free(gone);
 }
 
@@ -184,6 +223,29 @@ void turns_wait_for_disk(struct turns *turns, struct turn *turn, struct wal_pref
 	turns->disk_waits++;
 	pthread_mutex_unlock(&turns->lock);
 	wal_prefetch_read(prefetch, stretch, on_read, wait);
+}
+
+void turns_wait_until(struct turns *turns, struct turn *turn, int64_t at_us)
+{
+	put(turns, turn, TURN_NOWHERE);
+	struct turn_list *list = &turns->places[TURN_PACED];
+	struct turn *before = TAILQ_LAST(list, turn_list);
+	while (before != NULL && before->due_us > at_us) {
+		before = TAILQ_PREV(before, turn_list, link);
+	}
+	turn->place = TURN_PACED;
+	turn->due_us = at_us;
+	if (before != NULL) {
+		TAILQ_INSERT_AFTER(list, before, turn, link);
+	} else {
+		TAILQ_INSERT_HEAD(list, turn, link);
+	}
+	set_timer(turns);
+}
+
+void turns_tell_caps(struct turns *turns)
+{
+	wake_ring(turns->caps);
 }
 
 void turns_make_ready(struct turns *turns, struct turn *turn)

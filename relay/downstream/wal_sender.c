@@ -14,6 +14,8 @@
 
 /* A short stretch is cheaper to copy than to refer to: no second vector, no reference counted. */
 #define COPIED_SPAN_MAX 2048u
+/* Under a very low cap a message is at least worth its frame. */
+#define SPAN_MIN 64u
 
 static void release_segment(void *context)
 {
@@ -91,19 +93,40 @@ static enum wal_fill queue_next(
 	}
 }
 
+/* How far the caps let it go now; false: nowhere. */
+static bool ask_leave(struct wal_stream *stream, lsn_t end_lsn, lsn_t *limit)
+{
+	lsn_t lsn = wal_cursor_lsn(stream->cursor);
+	lsn_t last_lsn = lsn_min(lsn_min(end_lsn, *limit), lsn + WAL_STREAM_HIGH_WATER);
+	if (lsn >= last_lsn) {
+		return true;
+	}
+	size_t wanted = last_lsn - lsn + WAL_FRAME_HEADER_BYTES;
+	size_t leave = wal_stream_ask_leave(stream, wanted);
+	if (leave > 0 && leave < wanted) {
+		bool is_enough = leave >= WAL_FRAME_HEADER_BYTES + SPAN_MIN;
+		*limit = lsn_min(
+			last_lsn, lsn + (is_enough ? leave - WAL_FRAME_HEADER_BYTES : SPAN_MIN));
+	}
+	return leave > 0;
+}
+
 enum wal_fill wal_sender_fill(struct wal_stream *stream, lsn_t limit, struct error *err)
 {
 	struct connection *connection = stream->options.connection;
 	int64_t pg_now_us = wall_clock_unix_us() - PG_EPOCH_UNIX_US;
 	lsn_t start_lsn = wal_cursor_lsn(stream->cursor);
 	lsn_t end_lsn = wal_cursor_end(stream->cursor);
-	lsn_t stop_lsn = lsn_min(limit, start_lsn + WAL_STREAM_HIGH_WATER);
 	enum wal_fill fill = WAL_FILL_ENOUGH;
 	lag_tracker_on_sent(&stream->lag, end_lsn, wal_stream_now_us(stream));
+	if (!ask_leave(stream, end_lsn, &limit)) {
+		return WAL_FILL_WAITS;
+	}
+	lsn_t stop_lsn = lsn_min(limit, start_lsn + WAL_STREAM_HIGH_WATER);
 	/* A connection that has failed takes everything and keeps nothing: the turn ends all the
 	 * same. */
 	while (fill == WAL_FILL_ENOUGH &&
-		connection_output_bytes(connection) < WAL_STREAM_HIGH_WATER &&
+		connection_output_bytes(connection) < wal_stream_high_water(stream) &&
 		wal_cursor_lsn(stream->cursor) < stop_lsn) {
 		fill = queue_next(stream, limit, end_lsn, pg_now_us, err);
 	}

@@ -8,9 +8,12 @@
 #include <stdlib.h>
 
 #include "base/wall_clock.h"
+#include "net/socket_tuning.h"
 #include "protocol/pg_message.h"
 #include "protocol/wire.h"
 
+/* Under a cap the kernel holds about this much and no more of what it cannot send yet. */
+#define UNSENT_BYTES_PACED (16 * 1024)
 /* A client that answers at once without having confirmed must not be asked in a busy loop. */
 #define ASK_AGAIN_US INT64_C(50000)
 
@@ -25,7 +28,8 @@ bool wal_stream_init(struct wal_stream *stream, const struct wal_stream_sender *
 	*stream = (struct wal_stream){.sender = sender,
 		.options = *options,
 		.low_water = WAL_STREAM_LOW_WATER,
-		.cursor = cursor};
+		.cursor = cursor,
+		.pace_bytes = SIZE_MAX};
 	stream->turn.call = options->on_turn;
 	stream->turn.context = options->context;
 	lag_tracker_init(&stream->lag);
@@ -40,6 +44,7 @@ void wal_stream_free(struct wal_stream **stream)
 	}
 	*stream = NULL;
 	turns_leave(gone->options.turns, &gone->turn);
+	rate_share_cancel(gone->options.share);
 	deadlines_clear(gone->options.deadlines, gone->options.deadline_reason);
 	wal_cursor_close(&gone->cursor);
 	gone->sender->free(gone);
@@ -133,6 +138,7 @@ static void send_copy_done(struct wal_stream *stream)
 	connection_flush(stream->options.connection);
 	stream->is_copy_done = true;
 	turns_leave(stream->options.turns, &stream->turn);
+	rate_share_cancel(stream->options.share);
 }
 
 /* --- stopping ----------------------------------------------------------------------------------
@@ -192,6 +198,45 @@ void wal_stream_note_sent(struct wal_stream *stream, lsn_t start_lsn)
 	}
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t low_water(const struct wal_stream *stream)
+{
+	return smaller(stream->low_water, stream->pace_bytes);
+}
+
+size_t wal_stream_high_water(const struct wal_stream *stream)
+{
+	return smaller(WAL_STREAM_HIGH_WATER, stream->pace_bytes);
+}
+
+static void set_pace(struct wal_stream *stream)
+{
+	size_t pace_bytes = rate_share_stretch(stream->options.share);
+	if (pace_bytes == stream->pace_bytes) {
+		return;
+	}
+	stream->pace_bytes = pace_bytes;
+	connection_set_low_water(stream->options.connection, low_water(stream));
+	socket_set_unsent_max(connection_fd(stream->options.connection),
+		pace_bytes == SIZE_MAX ? stream->unsent_max : UNSENT_BYTES_PACED);
+}
+
+size_t wal_stream_ask_leave(struct wal_stream *stream, size_t wanted)
+{
+	int64_t retry_at_us;
+	set_pace(stream);
+	size_t bytes = rate_share_take(
+		stream->options.share, wanted, wal_stream_now_us(stream), &retry_at_us);
+	if (bytes == 0) {
+		turns_wait_until(stream->options.turns, &stream->turn, retry_at_us);
+	}
+	return bytes;
+}
+
 /* The client has been sent everything once when nothing of it waits here. */
 static void note_caught_up(struct wal_stream *stream)
 {
@@ -219,7 +264,7 @@ enum wal_stream_step wal_stream_turn(struct wal_stream *stream, struct error *er
 		return seek_confirmation(stream);
 	case WAL_FILL_ENOUGH:
 		/* Above the low-water mark the connection tells when there is room again. */
-		if (connection_output_bytes(connection) <= stream->low_water) {
+		if (connection_output_bytes(connection) <= low_water(stream)) {
 			turns_make_ready(stream->options.turns, &stream->turn);
 		}
 		return WAL_STREAM_GOES_ON;

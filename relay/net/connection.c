@@ -15,7 +15,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/socket_tuning.h"
 #include "net/transport.h"
 
 #define READ_BYTES 16384
@@ -316,17 +316,6 @@ static bool open_parts(struct connection *connection, struct error *err)
 	return true;
 }
 
-static void set_socket_options(struct connection *connection)
-{
-	int on = 1;
-	if (connection->is_local) {
-		return;
-	}
-	/* Neither failing stops bytes from flowing. */
-	setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(connection->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-}
-
 struct connection *connection_new(struct loop *loop, int fd, const struct sockaddr *peer,
 	const struct connection_options *options, const struct connection_callbacks *callbacks,
 	void *context, struct error *err)
@@ -349,7 +338,7 @@ struct connection *connection_new(struct loop *loop, int fd, const struct sockad
 		connection_free(&connection);
 		return NULL;
 	}
-	set_socket_options(connection);
+	socket_set_common(connection->fd);
 	shake_hands(connection);
 	arm_events(connection);
 	return connection;
@@ -478,6 +467,16 @@ void connection_write_reference(struct connection *connection, const void *bytes
 	reference->context = context;
 	check_queued(connection, evbuffer_add_reference(connection->output, bytes, length,
 					 release_reference, reference));
+}
+
+void connection_write_from(struct connection *connection, struct evbuffer *from, size_t length)
+{
+	if (takes_output(connection)) {
+		int moved = evbuffer_remove_buffer(from, connection->output, length);
+		check_queued(connection, moved != (int)length);
+	} else {
+		evbuffer_drain(from, length);
+	}
 }
 
 void connection_flush(struct connection *connection)

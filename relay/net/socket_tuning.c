@@ -28,6 +28,16 @@ bool socket_set_congestion(int fd, const char *name, struct error *err)
 	return true;
 }
 
+void socket_set_common(int fd)
+{
+	int on = 1;
+	if (is_tcp(fd)) {
+		/* Neither failing stops bytes from flowing. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	}
+}
+
 void socket_set_unsent_max(int fd, int bytes)
 {
 	if (is_tcp(fd)) {

@@ -321,7 +321,7 @@ static void test_rate_limiter__wal_goes_before_backups(void **state)
 static void test_rate_limiter__the_egress_cap_serves_the_larger_priority_first(void **state)
 {
 	struct rig *rig = *state;
-	rate_limiter_set_egress_cap(rig->limiter, MBIT(4), rig->now_us);
+	rate_limiter_set_egress_cap(rig->limiter, MBIT(4));
 	destination_set_priority(rig->destinations[0], 10);
 	destination_set_cap(rig->destinations[0], MBIT(3));
 	destination_set_priority(rig->destinations[1], 5);
@@ -347,11 +347,11 @@ static void test_rate_limiter__the_egress_cap_comes_and_goes(void **state)
 {
 	struct rig *rig = *state;
 	struct sender *sender = add(rig, -1, 128 * 1024);
-	rate_limiter_set_egress_cap(rig->limiter, MBIT(4), rig->now_us);
+	rate_limiter_set_egress_cap(rig->limiter, MBIT(4));
 	add(rig, 1, 128 * 1024);
 	run(rig, 10 * SECOND);
 	assert_within(sender->sent_bytes, MBIT(2) * 10, 3);
-	rate_limiter_set_egress_cap(rig->limiter, 0, rig->now_us);
+	rate_limiter_set_egress_cap(rig->limiter, 0);
 	int64_t retry_us;
 	assert_true(rate_share_take(sender->share, 1 << 20, rig->now_us, &retry_us) > 0);
 	assert_int_equal(rate_share_take(sender->share, 1 << 20, rig->now_us, &retry_us), 1 << 20);

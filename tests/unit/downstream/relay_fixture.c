@@ -114,6 +114,7 @@ static void open_downstream(
 						     ? options->authentication_timeout_us
 						     : 10000000,
 		.wal_sender_timeout_us = options->wal_sender_timeout_us,
+		.egress_cap_bytes = options->egress_cap_bytes,
 		.proxy_protocol = options->proxy_protocol,
 		.proxy_from = options->proxy_from,
 		.hba = hba,

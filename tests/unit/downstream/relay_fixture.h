@@ -29,6 +29,7 @@ struct relay_fixture_options {
 	unsigned max_connections;          /* 0: 100 */
 	int64_t authentication_timeout_us; /* 0: 10 s */
 	int64_t wal_sender_timeout_us;
+	uint64_t egress_cap_bytes;
 	bool proxy_protocol;
 	const char *proxy_from;
 	const struct passthrough *passthrough;

@@ -118,7 +118,7 @@ static void provider_close(void **context)
 	*context = NULL;
 }
 
-static struct relay_fixture *fixture_with(struct provider *provider)
+static struct relay_fixture *fixture_capped(struct provider *provider, uint64_t egress_cap_bytes)
 {
 	const struct passthrough passthrough = {.context = provider,
 		.open = provider_open,
@@ -126,8 +126,14 @@ static struct relay_fixture *fixture_with(struct provider *provider)
 		.client_message = provider_client_message,
 		.resume = provider_resume,
 		.close = provider_close};
-	const struct relay_fixture_options options = {.passthrough = &passthrough};
+	const struct relay_fixture_options options = {
+		.passthrough = &passthrough, .egress_cap_bytes = egress_cap_bytes};
 	return relay_fixture_new(&options);
+}
+
+static struct relay_fixture *fixture_with(struct provider *provider)
+{
+	return fixture_capped(provider, 0);
 }
 
 static const char backup[] = "BASE_BACKUP ( LABEL 'x',  PROGRESS)";
@@ -172,6 +178,43 @@ static void test_downstream_session_backup__does_not_run_ahead_of_its_client(voi
 	assert_string_equal(raw_client_until(&client, 'Z'), "c\nC BASE_BACKUP\nZ I\n");
 	assert_true(provider.resumed > 0);
 	raw_client_close(&client);
+	relay_fixture_free(fixture);
+}
+
+static void test_downstream_session_backup__under_a_cap_comes_whole_and_says_its_end_last(
+	void **state)
+{
+	(void)state;
+	for (int fails = 0; fails < 2; fails++) {
+		struct provider provider = {.chunks = 20, .fails = fails};
+		struct relay_fixture *fixture = fixture_capped(&provider, 2000000);
+		struct raw_client client;
+		relay_fixture_log_in(fixture, &client);
+		raw_client_query(&client, backup);
+		assert_string_equal(raw_client_next(&client), "H");
+		for (int i = 0; i < 20; i++) {
+			assert_string_equal(raw_client_next(&client), "d 32768");
+		}
+		assert_string_equal(raw_client_until(&client, 'Z'),
+			fails ? "E ERROR 08006 the upstream went away\nZ I\n"
+			      : "c\nC BASE_BACKUP\nZ I\n");
+		assert_true(provider.resumed > 10);
+		raw_client_close(&client);
+		relay_fixture_free(fixture);
+	}
+}
+
+static void test_downstream_session_backup__may_go_while_it_waits_for_its_turn(void **state)
+{
+	(void)state;
+	struct provider provider = {.chunks = 20};
+	struct relay_fixture *fixture = fixture_capped(&provider, 1000);
+	struct raw_client client;
+	relay_fixture_log_in(fixture, &client);
+	raw_client_query(&client, backup);
+	WAIT_UNTIL(relay_fixture_standby(fixture).backup_bytes > 0);
+	raw_client_close(&client);
+	WAIT_UNTIL(provider.closed == 1);
 	relay_fixture_free(fixture);
 }
 
@@ -301,6 +344,10 @@ int main(void)
 		cmocka_unit_test(test_downstream_session_backup__does_not_run_ahead_of_its_client),
 		cmocka_unit_test(
 			test_downstream_session_backup__that_fails_leaves_the_session_usable),
+		cmocka_unit_test(
+			test_downstream_session_backup__under_a_cap_comes_whole_and_says_its_end_last),
+		cmocka_unit_test(
+			test_downstream_session_backup__may_go_while_it_waits_for_its_turn),
 		cmocka_unit_test(
 			test_downstream_session_backup__a_client_that_goes_takes_its_upstream_connection_along),
 		cmocka_unit_test(

@@ -32,6 +32,9 @@ struct rig {
 	struct deadlines deadlines;
 	struct standby_progress progress;
 	struct wal_stream *stream;
+	struct destination *destination; /* NULL: no caps */
+	struct rate_limiter *limiter;
+	struct rate_share *share;
 	int turns_had;
 	int peer_fd;
 };
@@ -103,6 +106,7 @@ static void rig_start(struct rig *rig, lsn_t from, int64_t timeout_us)
 		.loop = rig->loop,
 		.connection = rig->connection,
 		.turns = rig->turns,
+		.share = rig->share,
 		.on_turn = on_turn,
 		.context = rig,
 		.deadlines = &rig->deadlines,
@@ -123,6 +127,9 @@ static void rig_start(struct rig *rig, lsn_t from, int64_t timeout_us)
 static void rig_close(struct rig *rig)
 {
 	wal_stream_free(&rig->stream);
+	rate_share_free(&rig->share);
+	rate_limiter_free(&rig->limiter);
+	destination_free(&rig->destination);
 	connection_free(&rig->connection);
 	deadlines_release(&rig->deadlines);
 	turns_free(&rig->turns);
@@ -273,6 +280,101 @@ static void test_wal_sender__may_go_while_the_disk_is_read(void **state)
 	rig_close(&rig);
 }
 
+/* --- under a cap -------------------------------------------------------------------------------
+ */
+
+static size_t open_capped(struct rig *rig, uint64_t bytes_per_second)
+{
+	rig_open(rig);
+	rig->destination = destination_new("d", 1);
+	rig->limiter = rate_limiter_new();
+	rig->share = rate_share_new(rig->limiter, rig->destination);
+	destination_set_cap(rig->destination, bytes_per_second);
+	lsn_t end = relay_fixture_append(rig->fixture, 100000);
+	rig_start(rig, FIXTURE_START, 60 * SECOND);
+	loop_run(rig->loop);
+	assert_int_equal(rig->turns_had, 1);
+	return end - FIXTURE_START;
+}
+
+/* One turn, and what the session does after it. */
+static lsn_t turn(struct rig *rig)
+{
+	struct connection_stats stats;
+	assert_int_equal(wal_stream_turn(rig->stream, NULL), WAL_STREAM_GOES_ON);
+	connection_read_stats(rig->connection, &stats);
+	rate_share_settle(rig->share, stats.wire_sent_bytes + stats.output_bytes, clock_us);
+	return wal_stream_sent_lsn(rig->stream) - FIXTURE_START;
+}
+
+static void test_wal_sender__a_low_cap_means_small_steady_messages(void **state)
+{
+	(void)state;
+	struct rig rig;
+	lsn_t before = 0;
+	uint8_t bytes[2000];
+	open_capped(&rig, 8000);
+	turn(&rig);
+	for (int i = 0; i < 400; i++) {
+		clock_us += 25000;
+		lsn_t sent = turn(&rig);
+		assert_in_range(sent - before, 0, 400);
+		before = sent;
+		while (recv(rig.peer_fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0) {
+		}
+		/* A keepalive would not have to wait. */
+		assert_int_equal(connection_output_bytes(rig.connection), 0);
+	}
+	/* 30 bytes of each message are its frame. */
+	assert_in_range(before, 80000 * 85 / 100, 80000 * 101 / 100);
+	rig_close(&rig);
+}
+
+static void test_wal_sender__paused_it_sends_keepalives_and_waits_to_be_told(void **state)
+{
+	(void)state;
+	struct rig rig;
+	uint8_t bytes[100];
+	size_t all = open_capped(&rig, QUOTA_PAUSED);
+	assert_int_equal(turn(&rig), 0);
+	assert_int_equal(rig.stream->turn.place, TURN_PACED);
+	assert_int_equal(recv(rig.peer_fd, bytes, sizeof(bytes), 0), 8);
+	for (int i = 0; i < 20; i++) {
+		clock_us += 11 * SECOND;
+		assert_int_equal(report(&rig, FIXTURE_START), WAL_STREAM_GOES_ON);
+		assert_int_equal(wal_stream_on_deadline(rig.stream, NULL), WAL_STREAM_GOES_ON);
+		assert_int_equal(recv(rig.peer_fd, bytes, sizeof(bytes), 0), 5 + KEEPALIVE_BYTES);
+	}
+	assert_int_equal(wal_stream_sent_lsn(rig.stream), FIXTURE_START);
+	destination_set_cap(rig.destination, QUOTA_NO_CAP);
+	turns_tell_caps(rig.turns);
+	loop_run(rig.loop);
+	assert_int_equal(rig.turns_had, 2);
+	assert_int_equal(turn(&rig), all);
+	rig_close(&rig);
+}
+
+static void test_wal_sender__its_turn_comes_with_time(void **state)
+{
+	(void)state;
+	struct rig rig;
+	size_t all = open_capped(&rig, 80000);
+	assert_int_equal(turn(&rig), 0);
+	assert_int_equal(rig.stream->turn.place, TURN_PACED);
+	assert_in_range(rig.stream->turn.due_us, clock_us + 1, clock_us + 25000);
+	clock_us = rig.stream->turn.due_us;
+	loop_run(rig.loop);
+	assert_int_equal(rig.turns_had, 2);
+	assert_in_range(turn(&rig), 1000, 1600);
+	/* At the tip nothing is asked for. */
+	destination_set_cap(rig.destination, QUOTA_NO_CAP);
+	assert_int_equal(turn(&rig), all);
+	destination_set_cap(rig.destination, QUOTA_PAUSED);
+	assert_int_equal(turn(&rig), all);
+	assert_int_equal(rig.stream->turn.place, TURN_AT_TIP);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +387,9 @@ int main(void)
 			test_wal_sender__a_short_stretch_the_disk_cannot_give_ends_one_connection),
 		cmocka_unit_test(test_wal_sender__does_not_wait_for_the_disk_itself),
 		cmocka_unit_test(test_wal_sender__may_go_while_the_disk_is_read),
+		cmocka_unit_test(test_wal_sender__a_low_cap_means_small_steady_messages),
+		cmocka_unit_test(test_wal_sender__paused_it_sends_keepalives_and_waits_to_be_told),
+		cmocka_unit_test(test_wal_sender__its_turn_comes_with_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
