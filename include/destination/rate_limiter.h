@@ -43,15 +43,21 @@ void rate_share_move(struct rate_share *share, struct destination *destination);
 /* What the connection sends from now on; RATE_WAL at first. */
 void rate_share_set_use(struct rate_share *share, enum rate_use use);
 
-/* How many of the wanted bytes may be handed over now; they are taken. 0: none, ask again at
- * retry_at_us_out (on the clock of now_us). wanted > 0. share NULL: all. */
-size_t rate_share_take(
-	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out);
+/* What a connection would send next: up to `wanted` bytes, which can be cut anywhere from `least`
+ * on; 0 < least <= wanted. */
+struct rate_wish {
+	size_t least;
+	size_t wanted;
+};
+/* How many bytes may be handed over now; they are taken. 0: none, ask again at retry_at_us_out (on
+ * the clock of now_us). share NULL: all. */
+size_t rate_share_take(struct rate_share *share, const struct rate_wish *wish, int64_t now_us,
+	int64_t *retry_at_us_out);
 /* Nothing is wanted any more. */
 void rate_share_cancel(struct rate_share *share);
 /* The connection has handed over, or queued for it, sent_bytes since it began. share NULL: fine. */
 void rate_share_settle(struct rate_share *share, uint64_t sent_bytes, int64_t now_us);
-/* What is taken at once at most; SIZE_MAX: there is no cap. */
+/* What is taken at once where it can be cut; SIZE_MAX: there is no cap. */
 size_t rate_share_stretch(const struct rate_share *share);
 
 #endif

@@ -140,11 +140,11 @@ struct wal_stream {
 bool wal_stream_init(struct wal_stream *stream, const struct wal_stream_sender *sender,
 	const struct wal_stream_options *options, struct error *err) MUST_CHECK;
 int64_t wal_stream_now_us(const struct wal_stream *stream);
-/* How many of the wanted bytes (framing included; more than 0) the caps in force let it hand to TCP
- * now. Asked for before a message is built, which is then made that long; what a message is longer
- * or shorter is settled afterwards, so that a message that cannot be cut goes whole on any leave at
- * all, and delays the next. 0: the turn stands where it is made ready in time: WAL_FILL_WAITS. */
-size_t wal_stream_ask_leave(struct wal_stream *stream, size_t wanted);
+/* How many bytes (framing included) the caps in force let it hand to TCP now: from least (what
+ * cannot be cut, more than 0) to wanted. Asked for before a message is built, which is then made
+ * that long; what it is longer or shorter in the end is settled by itself. 0: the turn stands where
+ * it is made ready in time: WAL_FILL_WAITS. */
+size_t wal_stream_ask_leave(struct wal_stream *stream, size_t least, size_t wanted);
 /* How much may wait in the connection before it is full; less under a low cap, so that a keepalive
  * never waits behind a heap. */
 size_t wal_stream_high_water(const struct wal_stream *stream);

@@ -214,9 +214,27 @@ static uint32_t bounded(size_t wanted, uint32_t stretch)
 	return wanted < stretch ? (uint32_t)wanted : stretch;
 }
 
-/* Where the destination has a cap: a booking, and whether its turn has come. */
-static bool pass_bucket(
-	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out)
+/* A booking in one line, and when its turn comes. */
+static int64_t wait_in_line(struct rate_shaper *shaper, int key, const struct rate_wish *wish,
+	int64_t now_us, struct rate_booking *booking)
+{
+	size_t stretch = stretch_of(shaper);
+	size_t most = wish->least > stretch ? wish->least : stretch;
+	/* The cap was larger when it was booked. */
+	if (booking->bytes / 2 > most) {
+		rate_shaper_cancel(shaper, key, booking);
+	}
+	if (booking->bytes == 0) {
+		uint32_t bytes =
+			bounded(wish->wanted, most < UINT32_MAX ? (uint32_t)most : UINT32_MAX);
+		rate_shaper_book(shaper, key, bytes, now_us, booking);
+	}
+	return rate_shaper_due_us(shaper, key, booking, now_us);
+}
+
+/* Where the destination has a cap; true: its turn has come. */
+static bool pass_bucket(struct rate_share *share, const struct rate_wish *wish, int64_t now_us,
+	int64_t *retry_at_us_out)
 {
 	struct rate_shaper *shaper = &share->bucket->shaper;
 	uint64_t cap = cap_of(share);
@@ -226,15 +244,7 @@ static bool pass_bucket(
 		*retry_at_us_out = RATE_LIMITER_NEVER;
 		return false;
 	}
-	/* The cap was larger when it was booked. */
-	if (share->booking.bytes / 2 > stretch_of(shaper)) {
-		cancel(share);
-	}
-	if (share->booking.bytes == 0) {
-		rate_shaper_book(shaper, (int)share->use, bounded(wanted, stretch_of(shaper)),
-			now_us, &share->booking);
-	}
-	*retry_at_us_out = rate_shaper_due_us(shaper, (int)share->use, &share->booking, now_us);
+	*retry_at_us_out = wait_in_line(shaper, (int)share->use, wish, now_us, &share->booking);
 	return *retry_at_us_out <= now_us;
 }
 
@@ -250,34 +260,28 @@ static void follow_priority(struct rate_share *share)
 	}
 }
 
-static bool pass_egress(
-	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out)
+static bool pass_egress(struct rate_share *share, const struct rate_wish *wish, int64_t now_us,
+	int64_t *retry_at_us_out)
 {
 	struct rate_shaper *egress = &share->limiter->egress;
 	rate_shaper_set(egress, egress_cap_of(share), now_us);
 	follow_priority(share);
-	if (share->egress_booking.bytes / 2 > stretch_of(egress)) {
-		rate_shaper_cancel(egress, share->egress_key, &share->egress_booking);
-	}
-	if (share->egress_booking.bytes == 0) {
-		rate_shaper_book(egress, share->egress_key, bounded(wanted, stretch_of(egress)),
-			now_us, &share->egress_booking);
-	}
 	*retry_at_us_out =
-		rate_shaper_due_us(egress, share->egress_key, &share->egress_booking, now_us);
+		wait_in_line(egress, share->egress_key, wish, now_us, &share->egress_booking);
 	return *retry_at_us_out <= now_us;
 }
 
-static size_t granted(const struct rate_share *share, size_t wanted)
+/* What cannot be cut may have grown since it was booked: then the rest is paid afterwards. */
+static size_t granted(const struct rate_share *share, const struct rate_wish *wish)
 {
-	size_t bytes = wanted;
+	size_t bytes = wish->wanted;
 	if (share->booking.bytes > 0) {
 		bytes = bounded(bytes, share->booking.bytes);
 	}
 	if (share->egress_booking.bytes > 0) {
 		bytes = bounded(bytes, share->egress_booking.bytes);
 	}
-	return bytes;
+	return bytes > wish->least ? bytes : wish->least;
 }
 
 /* What was booked in either line and is more than what was granted goes back. */
@@ -298,26 +302,28 @@ static void pay(struct rate_share *share, size_t bytes, int64_t now_us)
 	share->charged_bytes += bytes;
 }
 
-size_t rate_share_take(
-	struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_at_us_out)
+size_t rate_share_take(struct rate_share *share, const struct rate_wish *wish, int64_t now_us,
+	int64_t *retry_at_us_out)
 {
 	size_t bytes = 0;
-	assert(wanted > 0);
+	assert(wish->least > 0);
+	assert(wish->wanted >= wish->least);
 	if (share == NULL || (!is_capped(share) && share->booking.bytes == 0 &&
 				     share->egress_booking.bytes == 0)) {
-		return wanted;
+		return wish->wanted;
 	}
 	pthread_mutex_lock(&share->limiter->lock);
+	struct rate_wish in_egress = *wish;
 	bool may_pass = true;
 	if (cap_of(share) != QUOTA_NO_CAP) {
-		may_pass = pass_bucket(share, wanted, now_us, retry_at_us_out);
+		may_pass = pass_bucket(share, wish, now_us, retry_at_us_out);
+		in_egress.wanted = granted(share, wish);
 	}
 	if (may_pass && egress_cap_of(share) > 0) {
-		size_t most = share->booking.bytes > 0 ? share->booking.bytes : wanted;
-		may_pass = pass_egress(share, most, now_us, retry_at_us_out);
+		may_pass = pass_egress(share, &in_egress, now_us, retry_at_us_out);
 	}
 	if (may_pass) {
-		bytes = granted(share, wanted);
+		bytes = granted(share, wish);
 		pay(share, bytes, now_us);
 	}
 	pthread_mutex_unlock(&share->limiter->lock);

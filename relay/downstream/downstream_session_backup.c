@@ -37,8 +37,9 @@ static void pump(struct downstream_session *session)
 	int64_t retry_at_us;
 	while ((waiting = waiting_bytes(session)) > 0 &&
 		connection_output_bytes(session->connection) <= WAL_STREAM_LOW_WATER) {
+		const struct rate_wish wish = {.least = 1, .wanted = waiting};
 		size_t leave = rate_share_take(
-			session->share, waiting, session_now_us(session), &retry_at_us);
+			session->share, &wish, session_now_us(session), &retry_at_us);
 		if (leave == 0) {
 			turns_wait_until(session->host->turns, &session->backup_turn, retry_at_us);
 			break;

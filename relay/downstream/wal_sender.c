@@ -14,8 +14,6 @@
 
 /* A short stretch is cheaper to copy than to refer to: no second vector, no reference counted. */
 #define COPIED_SPAN_MAX 2048u
-/* Under a very low cap a message is at least worth its frame. */
-#define SPAN_MIN 64u
 
 static void release_segment(void *context)
 {
@@ -93,7 +91,10 @@ static enum wal_fill queue_next(
 	}
 }
 
-/* How far the caps let it go now; false: nowhere. */
+/* How far the caps let it go now; false: nowhere. A receiver must never be left within a page
+ * unless nothing follows: PostgreSQL's reader takes the first part of a record that crosses into
+ * the next page from what it has of this one (XLogDecodeNextRecord(),
+ * src/backend/access/transam/xlogreader.c), and finds it damaged. */
 static bool ask_leave(struct wal_stream *stream, lsn_t end_lsn, lsn_t *limit)
 {
 	lsn_t lsn = wal_cursor_lsn(stream->cursor);
@@ -101,12 +102,14 @@ static bool ask_leave(struct wal_stream *stream, lsn_t end_lsn, lsn_t *limit)
 	if (lsn >= last_lsn) {
 		return true;
 	}
+	lsn_t page_end_lsn = lsn_min(last_lsn, (lsn / WAL_PAGE_BYTES + 1) * WAL_PAGE_BYTES);
 	size_t wanted = last_lsn - lsn + WAL_FRAME_HEADER_BYTES;
-	size_t leave = wal_stream_ask_leave(stream, wanted);
+	size_t leave =
+		wal_stream_ask_leave(stream, page_end_lsn - lsn + WAL_FRAME_HEADER_BYTES, wanted);
 	if (leave > 0 && leave < wanted) {
-		bool is_enough = leave >= WAL_FRAME_HEADER_BYTES + SPAN_MIN;
-		*limit = lsn_min(
-			last_lsn, lsn + (is_enough ? leave - WAL_FRAME_HEADER_BYTES : SPAN_MIN));
+		lsn_t stop_lsn = lsn + leave - WAL_FRAME_HEADER_BYTES;
+		stop_lsn -= stop_lsn % WAL_PAGE_BYTES;
+		*limit = stop_lsn > lsn ? stop_lsn : page_end_lsn;
 	}
 	return leave > 0;
 }

@@ -225,12 +225,13 @@ static void set_pace(struct wal_stream *stream)
 		pace_bytes == SIZE_MAX ? stream->unsent_max : UNSENT_BYTES_PACED);
 }
 
-size_t wal_stream_ask_leave(struct wal_stream *stream, size_t wanted)
+size_t wal_stream_ask_leave(struct wal_stream *stream, size_t least, size_t wanted)
 {
+	const struct rate_wish wish = {.least = least, .wanted = wanted};
 	int64_t retry_at_us;
 	set_pace(stream);
 	size_t bytes = rate_share_take(
-		stream->options.share, wanted, wal_stream_now_us(stream), &retry_at_us);
+		stream->options.share, &wish, wal_stream_now_us(stream), &retry_at_us);
 	if (bytes == 0) {
 		turns_wait_until(stream->options.turns, &stream->turn, retry_at_us);
 	}

@@ -2,9 +2,11 @@
 import threading
 import time
 
-from support.load import write_wal
+from support.load import assert_same_rows, write_wal
+from support.process import Process
 from support.replication import Stream
 from support.wait import wait_until
+from support.wal import parse_lsn
 
 MBIT = 1_000_000 // 8
 FRAME = 30  # of each message: 'd', its length, 'w' and three numbers
@@ -83,3 +85,94 @@ def test_the_egress_cap_is_kept_to_and_changed_by_reload(site):
     relay.configure("egress", rate_cap=None).reload()
     taker.wait_bytes(30 << 20, 20)
     taker.stop()
+
+
+def test_connections_of_one_destination_have_equal_halves_and_others_are_not_slowed(site):
+    _, relay, start = filled_relay(
+        site, **{"destination far": {"match": "application far_1, application far_2",
+                                     "rate_cap": "4Mbit/s"}})
+    halves = [Taker(relay, name).start(start) for name in ("far_1", "far_2")]
+    near = Taker(relay, "near").start(start)
+    near.wait_bytes(30 << 20, 20)
+    for taker in halves:
+        taker.wait_bytes(5 * 2 * MBIT, 40)
+    assert_capped(halves, 4 * MBIT)
+    # As far as the slower one had come when both were looked at.
+    sizes = [taker.bytes for taker in halves]
+    assert max(sizes) - min(sizes) < 0.1 * max(sizes), sizes
+    for taker in (*halves, near):
+        taker.stop()
+
+
+def test_a_destination_of_larger_priority_is_served_first(site):
+    _, relay, start = filled_relay(
+        site, egress={"rate_cap": "4Mbit/s"},
+        **{"destination first": {"match": "application first", "priority": 10},
+           "destination last": {"match": "application last"}})
+    first, last = [Taker(relay, name).start(start) for name in ("first", "last")]
+    first.wait_bytes(5 * 4 * MBIT * 9 // 10, 40)
+    assert 0 < last.bytes < first.bytes / 10
+    assert_capped([first, last], 4 * MBIT)
+    # Once the first has all it wants, the other has the rest.
+    first.stop()
+    before = last.bytes
+    last.wait_bytes(before + 4 * MBIT, 20)
+    last.stop()
+
+
+def streams_begun(relay):
+    return relay.log_text().count("starts streaming")
+
+
+def written_lsn(standby):
+    return parse_lsn(standby.value("SELECT written_lsn::text FROM pg_stat_wal_receiver"))
+
+
+def test_a_standby_under_a_very_low_cap_does_not_lose_its_connection(site):
+    primary = site.primary(wal_segsize=1)
+    relay = site.relay(primary, relay={"wal_sender_timeout": "3s"},
+                       **{"destination far": {"match": "application far"}})
+    standby = site.standby(primary, relay, "far", wal_receiver_timeout="'3s'",
+                           wal_receiver_status_interval="'1s'")
+    standby.catch_up(primary)
+    relay.configure("destination far", rate_cap="64kbit/s").reload()
+    write_wal(primary, 4)
+    begun, at = streams_begun(relay), written_lsn(standby)
+    # 12 seconds' worth of it, four times the timeouts.
+    wait_until(lambda: written_lsn(standby) > at + 96_000, 60)
+    assert streams_begun(relay) == begun
+    relay.configure("destination far", rate_cap=None).reload()
+    standby.catch_up(primary)
+    assert streams_begun(relay) == begun
+    assert_same_rows(primary, standby, ["filler"])
+
+
+class Backup(Process):
+    """pg_basebackup without WAL."""
+
+    def __init__(self, name, directory, bin_dir, relay):
+        super().__init__(name, directory)
+        self.command = [bin_dir / "pg_basebackup", "-D", self.directory / "copy", "-X", "none",
+                        "-c", "fast", "-d", relay.conninfo(application_name=name)]
+
+    def start(self):
+        self.spawn(self.command)
+        return self
+
+
+def test_a_base_backup_counts_and_leaves_wal_the_way(site):
+    primary, relay, start = filled_relay(
+        site, 4, **{"destination far": {"match": "address 127.0.0.1/32", "rate_cap": "4Mbit/s"}})
+    backup = site.add(Backup("backup", site.directory / "backup", site.client_bin, relay)).start()
+    wait_until(lambda: relay.metric("destination_wire_bytes_total", destination="far") > MBIT, 30)
+    before = relay.metric("destination_wire_bytes_total", destination="far")
+    taker = Taker(relay, "far").start(start)
+    taker.wait_bytes(4 << 20, 30)
+    elapsed = taker.samples[-1][0]
+    sent = relay.metric("destination_wire_bytes_total", destination="far") - before
+    assert elapsed < 12  # 8.4 s alone, 17 if the backup had had its half
+    assert sent < 4 * MBIT * (time.monotonic() - taker.began + 1)
+    assert backup.is_running
+    taker.stop()
+    relay.configure("destination far", rate_cap=None).reload()
+    assert backup.process.wait(60) == 0

@@ -21,6 +21,7 @@
 struct sender {
 	struct rate_share *share;
 	size_t message_bytes; /* what it wants at once */
+	size_t least_bytes;   /* 0: it can be cut anywhere */
 	size_t unasked_bytes; /* what each message is longer than was asked for */
 	int64_t due_us;       /* RATE_LIMITER_NEVER: waits to be told */
 	uint64_t sent_bytes;
@@ -76,6 +77,12 @@ static struct sender *add(struct rig *rig, int destination, size_t message_bytes
 	return sender;
 }
 
+static size_t take(struct rate_share *share, size_t wanted, int64_t now_us, int64_t *retry_us_out)
+{
+	const struct rate_wish wish = {1, wanted};
+	return rate_share_take(share, &wish, now_us, retry_us_out);
+}
+
 /* Caps have changed: all ask again. */
 static void tell_all(struct rig *rig)
 {
@@ -101,8 +108,9 @@ static struct sender *next_due(struct rig *rig)
 static void ask(struct rig *rig, struct sender *sender)
 {
 	int64_t retry_us = 0;
-	size_t bytes =
-		rate_share_take(sender->share, sender->message_bytes, rig->now_us, &retry_us);
+	const struct rate_wish wish = {
+		sender->least_bytes > 0 ? sender->least_bytes : 1, sender->message_bytes};
+	size_t bytes = rate_share_take(sender->share, &wish, rig->now_us, &retry_us);
 	if (bytes == 0) {
 		assert_true(retry_us > rig->now_us);
 		sender->due_us = retry_us;
@@ -164,9 +172,9 @@ static void test_rate_limiter__without_a_cap_all_may_go(void **state)
 {
 	struct rig *rig = *state;
 	int64_t retry_us;
-	assert_int_equal(rate_share_take(NULL, 12345, 1, &retry_us), 12345);
+	assert_int_equal(take(NULL, 12345, 1, &retry_us), 12345);
 	struct sender *sender = add(rig, 0, 1);
-	assert_int_equal(rate_share_take(sender->share, 1 << 20, 1, &retry_us), 1 << 20);
+	assert_int_equal(take(sender->share, 1 << 20, 1, &retry_us), 1 << 20);
 	assert_true(rate_share_stretch(sender->share) == SIZE_MAX);
 }
 
@@ -200,6 +208,24 @@ static void test_rate_limiter__makes_up_for_late_timers_and_what_was_not_asked_f
 	run(rig, 10 * SECOND);
 	assert_within(sender->sent_bytes, MBIT(4) * 10, 3);
 	assert_smooth(rig, MBIT(4));
+}
+
+static void test_rate_limiter__what_cannot_be_cut_is_paid_before_it_goes(void **state)
+{
+	struct rig *rig = *state;
+	for (int i = 0; i < 4; i++) {
+		add(rig, 0, 8222)->least_bytes = 8222;
+	}
+	destination_set_cap(rig->destinations[0], KBIT(64));
+	run(rig, 100 * SECOND);
+	assert_within(total(rig), KBIT(64) * 100, 5);
+	for (size_t i = 1; i < rig->event_count; i++) {
+		assert_int_equal(rig->events[i].bytes, 8222);
+		assert_true(rig->events[i].at_us - rig->events[i - 1].at_us > SECOND * 9 / 10);
+	}
+	for (int i = 1; i < 4; i++) {
+		assert_within(rig->senders[i].sent_bytes, rig->senders[0].sent_bytes, 5);
+	}
 }
 
 static void test_rate_limiter__idleness_gathers_no_more_than_a_burst(void **state)
@@ -285,7 +311,7 @@ static void test_rate_limiter__a_paused_destination_is_told_to_wait_for_news(voi
 	destination_set_cap(rig->destinations[0], QUOTA_PAUSED);
 	destination_set_cap(rig->destinations[1], KBIT(64));
 	run(rig, SECOND);
-	assert_int_equal(rate_share_take(sender->share, 1, rig->now_us, &retry_us), 0);
+	assert_int_equal(take(sender->share, 1, rig->now_us, &retry_us), 0);
 	assert_true(retry_us == RATE_LIMITER_NEVER);
 	assert_int_equal(sender->sent_bytes, 0);
 	assert_true(other->sent_bytes > 0);
@@ -353,8 +379,8 @@ static void test_rate_limiter__the_egress_cap_comes_and_goes(void **state)
 	assert_within(sender->sent_bytes, MBIT(2) * 10, 3);
 	rate_limiter_set_egress_cap(rig->limiter, 0);
 	int64_t retry_us;
-	assert_true(rate_share_take(sender->share, 1 << 20, rig->now_us, &retry_us) > 0);
-	assert_int_equal(rate_share_take(sender->share, 1 << 20, rig->now_us, &retry_us), 1 << 20);
+	assert_true(take(sender->share, 1 << 20, rig->now_us, &retry_us) > 0);
+	assert_int_equal(take(sender->share, 1 << 20, rig->now_us, &retry_us), 1 << 20);
 }
 
 static void test_rate_limiter__a_connection_moves_to_another_destination(void **state)
@@ -395,7 +421,7 @@ static void *work(void *context)
 	int64_t now_us;
 	while ((now_us = monotonic_us()) < worker->end_us) {
 		int64_t retry_us = now_us;
-		size_t bytes = rate_share_take(share, 100000, now_us, &retry_us);
+		size_t bytes = take(share, 100000, now_us, &retry_us);
 		worker->bytes += bytes;
 		rate_share_settle(share, worker->bytes, now_us);
 		if (bytes == 0) {
@@ -438,6 +464,7 @@ int main(void)
 		TEST(without_a_cap_all_may_go),
 		TEST(keeps_to_the_cap_within_three_per_cent),
 		TEST(makes_up_for_late_timers_and_what_was_not_asked_for),
+		TEST(what_cannot_be_cut_is_paid_before_it_goes),
 		TEST(idleness_gathers_no_more_than_a_burst),
 		TEST(connections_of_a_destination_share_equally),
 		TEST(what_one_does_not_use_another_does),
