@@ -39,11 +39,13 @@ static struct destination *find_destination(const struct downstream_session *ses
 
 static void set_destination(struct downstream_session *session, struct destination *destination)
 {
+	bool is_another = destination != session->destination;
 	pthread_mutex_lock(&session->host->stats_lock);
 	session->destination = destination;
 	pthread_mutex_unlock(&session->host->stats_lock);
-	if (session->share != NULL) {
+	if (is_another && session->share != NULL) {
 		rate_share_move(session->share, destination);
+		turns_tell_caps(session->host->turns);
 	}
 }
 
@@ -70,7 +72,6 @@ void session_match(struct downstream_session *session)
 	if (session->meter != NULL) {
 		set_destination(session, find_destination(session));
 		connection_meter_move(session->meter, session->destination);
-		turns_tell_caps(session->host->turns);
 	}
 }
 
