@@ -315,8 +315,7 @@ bool wal_keeper_start(struct wal_store *store, struct error *err)
 	struct wal_keeper *keeper = &store->keeper;
 
 	keeper->is_rung = true;
-	keeper->is_started =
-		thread_start(&keeper->thread, "wal keeper", keeper_thread, store, err);
+	keeper->is_started = thread_start(&keeper->thread, "wal keeper", keeper_thread, store, err);
 	return keeper->is_started;
 }
 

@@ -75,8 +75,7 @@ struct wal_prefetch *wal_prefetch_new(struct error *err)
 	STAILQ_INIT(&prefetch->queue);
 	pthread_mutex_init(&prefetch->lock, NULL);
 	pthread_cond_init(&prefetch->wake, NULL);
-	if (!thread_start(
-		    &prefetch->thread, "prefetch", prefetch_thread, prefetch, err)) {
+	if (!thread_start(&prefetch->thread, "prefetch", prefetch_thread, prefetch, err)) {
 		release(prefetch);
 		return NULL;
 	}
