@@ -27,7 +27,7 @@ void loop_free(struct loop **loop);
 
 /* Run in the calling thread until loop_stop(). */
 void loop_run(struct loop *loop);
-/* Run in a thread of its own, all signals blocked there; loop_join() waits for its end. */
+/* Run in a thread of its own, all signals but SIGBUS blocked there; loop_join() waits for its end. */
 bool loop_start(struct loop *loop, struct error *err) MUST_CHECK;
 void loop_join(struct loop *loop);
 /* Any thread, also before the loop runs. What was posted before is still run. */
