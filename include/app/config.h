@@ -33,7 +33,8 @@ struct config_relay {
 	char *hba_file;    /* "": the built-in rules */
 	char *tls_cert;    /* "": no TLS */
 	char *tls_key;
-	char *tls_client_ca;
+	char *tls_client_ca; /* "": clients are not asked for certificates */
+	char *tls_crl;       /* "": no revocations */
 	enum config_tls_version tls_min_version;
 	char *admin_users; /* comma-separated */
 	unsigned max_connections;

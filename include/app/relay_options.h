@@ -6,6 +6,7 @@
 #ifndef APP_RELAY_OPTIONS_H
 #define APP_RELAY_OPTIONS_H
 
+#include "app/access.h"
 #include "app/config.h"
 #include "downstream/downstream.h"
 #include "spool/wal_store.h"
@@ -17,7 +18,7 @@ struct wal_store_options relay_store_options(const struct config *config, const 
 /* Without what only the wiring knows: loop, database, cluster, store and callbacks. */
 struct upstream_options relay_upstream_options(const struct config *config);
 struct downstream_limits relay_downstream_limits(
-	const struct config *config, struct hba *hba, struct user_list *users);
+	const struct config *config, const struct access *access);
 struct downstream_link relay_downstream_link(const struct config *config);
 
 #endif

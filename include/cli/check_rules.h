@@ -15,7 +15,7 @@
 
 /* Exists, ours, closed to others; or can be made. */
 void check_data_directory(const struct config *config, struct config_report *report);
-/* Certificate, its key, the authorities of clients; now: seconds since 1970. */
+/* Dates of certificates, authorities and revocations; now: seconds since 1970. */
 void check_certificates(const struct config *config, int64_t now, struct config_report *report);
 /* What else is named can be read, or written. */
 void check_other_files(const struct config *config, struct config_report *report);

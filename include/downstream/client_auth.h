@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 struct hba;       /* downstream/hba.h: immutable rules, counted references */
+struct tls_names; /* net/tls_facts.h */
 struct user_list; /* downstream/user_list.h: immutable users, counted references */
 struct client_auth;
 
@@ -33,8 +34,8 @@ struct client_auth_request {
 	bool is_local; /* Unix socket */
 	bool is_tls;
 	const struct sockaddr_storage *peer;
-	const char *tls_user; /* name in the verified client certificate, "" when it has none; NULL:
-				 no certificate */
+	const struct tls_names *certificate; /* whom the verified client certificate names; NULL:
+						there is none */
 	const uint8_t *channel_binding; /* tls-server-end-point, or NULL */
 	size_t channel_binding_length;
 };

@@ -25,6 +25,7 @@
 struct destinations;
 struct downstream;
 struct hba;
+struct tls_context;
 struct user_list;
 
 /* What may change while it runs; copied, references are taken. */
@@ -38,6 +39,7 @@ struct downstream_limits {
 	const char *proxy_from; /* comma-separated CIDRs, or NULL: nobody */
 	struct hba *hba;
 	struct user_list *users;
+	struct tls_context *tls; /* NULL: none is offered */
 };
 
 /* Links to relays that follow this one. */

@@ -15,6 +15,7 @@
 #include "downstream/downstream.h"
 #include "downstream/live_limits.h"
 #include "downstream/standby_progress.h"
+#include "downstream/stranger_log.h"
 #include "downstream/turns.h"
 #include "net/loop.h"
 #include "protocol/link_terms.h"
@@ -62,6 +63,7 @@ struct session_host {
 	struct loop *loop;
 	unsigned number; /* of the loop, among those that count */
 	struct turns *turns;
+	struct stranger_log *strangers;
 	/* Held while a session changes text that downstream_session_read_stats() reads, and while a
 	 * reader walks the loop's sessions. */
 	pthread_mutex_t stats_lock;

@@ -64,6 +64,8 @@ struct downstream_session {
 	enum admission admission;
 	bool has_asked_tls; /* each is answered once */
 	bool has_asked_gssenc;
+	bool is_tls_direct; /* without being asked for */
+	bool is_refusal_logged;
 	bool is_listed; /* under the host's stats_lock */
 	bool has_temporary_slot;
 
@@ -135,6 +137,7 @@ void session_note_wire(struct downstream_session *session);
 bool session_take_proxy_header(struct downstream_session *session);
 bool session_take_startup(struct downstream_session *session);
 bool session_take_authentication(struct downstream_session *session);
+void session_on_secured(struct downstream_session *session);
 void session_on_authentication_deadline(struct downstream_session *session);
 
 /* --- downstream_session_commands.c -------------------------------------------------------------

@@ -28,6 +28,9 @@ void hba_unref(struct hba **hba);
 
 /* The rule that decides, valid as long as hba; NULL: none matches. */
 const struct hba_rule *hba_find(const struct hba *hba, const struct hba_connection *connection);
+/* The first rule that needs clients' certificates, that needs TLS; NULL: none does. */
+const struct hba_rule *hba_first_for_certificates(const struct hba *hba);
+const struct hba_rule *hba_first_for_tls(const struct hba *hba);
 /* The name it was loaded by. */
 const char *hba_file(const struct hba *hba);
 

@@ -54,6 +54,7 @@ void hba_rule_free(struct hba_rule **rule);
 bool hba_rule_matches(const struct hba_rule *rule, const struct hba_connection *connection);
 enum hba_method hba_rule_method(const struct hba_rule *rule);
 enum hba_client_cert hba_rule_client_cert(const struct hba_rule *rule);
+bool hba_rule_is_for_tls(const struct hba_rule *rule); /* hostssl */
 unsigned hba_rule_line(const struct hba_rule *rule);
 
 #endif

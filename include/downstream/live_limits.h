@@ -20,7 +20,7 @@ void live_limits_free(struct live_limits **live);
 
 bool live_limits_set(struct live_limits *live, const struct downstream_limits *limits,
 	struct error *err) MUST_CHECK;
-/* A copy with references of its own on hba and users, and without proxy_from. */
+/* A copy with references of its own on hba, users and tls, and without proxy_from. */
 void live_limits_take(struct live_limits *live, struct downstream_limits *copy_out);
 void live_limits_release(struct downstream_limits *copy);
 /* The PROXY protocol is on and the peer is one of the load balancers that speak it. */

@@ -23,6 +23,8 @@
 
 struct evbuffer;
 struct connection;
+struct tls_context;
+struct tls_facts;
 
 struct connection_callbacks {
 	/* Bytes have come; drain what is whole from input, leave the rest. */
@@ -34,6 +36,8 @@ struct connection_callbacks {
 	/* The peer closed its side, or the socket failed. Comes once; nothing is written any more.
 	 * reason: "closed by the peer", or the system's error. */
 	void (*on_closed)(void *context, const char *reason);
+	/* connection_start_tls() has led to connection_tls(). Before any input of that; may be NULL. */
+	void (*on_secured)(void *context);
 };
 
 struct connection_options {
@@ -78,6 +82,14 @@ void connection_flush(struct connection *connection);
 void connection_set_low_water(struct connection *connection, size_t bytes);
 /* Bytes queued and not yet taken by the kernel. */
 size_t connection_output_bytes(const struct connection *connection);
+
+/* From here on bytes go through TLS, of which this is the server's side. What lies in input is taken
+ * as the beginning of the handshake. Fails when output still waits. A handshake that fails is told by
+ * on_closed. */
+bool connection_start_tls(struct connection *connection, struct tls_context *tls, struct error *err)
+	MUST_CHECK;
+/* What the handshake told, valid as long as the connection; NULL: no TLS, or not yet. */
+const struct tls_facts *connection_tls(const struct connection *connection);
 
 /* While paused nothing is read, so a peer's close is noticed only by a write that fails. Resuming
  * tells what lies in input already by on_input, from the loop. */

@@ -9,11 +9,14 @@
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct evbuffer;
+struct tls_context;
+struct tls_facts;
 struct transport;
 
 enum transport_result {
@@ -31,6 +34,8 @@ struct transport_ops {
 		struct transport *transport, void *bytes, size_t length, size_t *got_out);
 	/* Drains what was taken from output, also when not all was. */
 	enum transport_result (*write)(struct transport *transport, struct evbuffer *output);
+	/* Says, where there is a way to, that nothing more is written. The socket stays open. */
+	void (*finish)(struct transport *transport);
 	void (*free)(struct transport *transport);
 };
 
@@ -40,11 +45,19 @@ struct transport {
 	int fd;
 	uint64_t wire_sent_bytes;
 	uint64_t wire_received_bytes;
-	int failure_errno; /* 0 when the failure is not the system's */
-	char failure[128]; /* set by TRANSPORT_FAILED */
+	size_t pending_bytes; /* taken from output and not yet by the kernel; write goes on with it
+			       */
+	bool has_input;       /* read may be tried again though the socket shows nothing */
+	const struct tls_facts *tls; /* once hands are shaken; NULL: bytes as they are */
+	int failure_errno;           /* 0 when the failure is not the system's */
+	char failure[128];           /* set by TRANSPORT_FAILED */
 };
 
 /* Bytes as they are. NULL: out of memory. */
 struct transport *transport_plain_new(int fd);
+/* The server's side of TLS, begun with what plain has read of the handshake already; it counts on from
+ * there. References tls. */
+struct transport *transport_tls_new(const struct transport *plain, struct tls_context *tls,
+	const void *early, size_t early_length);
 
 #endif

@@ -59,6 +59,7 @@ const struct config_option config_options[] = {
 {CONFIG_RELAY, "tls_cert", &config_type_path, IN(relay.tls_cert), CONFIG_EMPTY_OK, ""},
 {CONFIG_RELAY, "tls_key", &config_type_path, IN(relay.tls_key), CONFIG_EMPTY_OK, ""},
 {CONFIG_RELAY, "tls_client_ca", &config_type_path, IN(relay.tls_client_ca), CONFIG_EMPTY_OK, ""},
+{CONFIG_RELAY, "tls_crl", &config_type_path, IN(relay.tls_crl), CONFIG_EMPTY_OK, ""},
 {CONFIG_RELAY, "tls_min_version", &config_type_choice, IN(relay.tls_min_version), 0, "1.2",
 	.names = tls_versions},
 {CONFIG_RELAY, "admin_users", &config_type_name_list, IN(relay.admin_users), CONFIG_EMPTY_OK, ""},

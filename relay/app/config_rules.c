@@ -61,6 +61,9 @@ static void check_relay(const struct config *config, struct config_report *repor
 	if (!is_empty(relay->tls_client_ca) && is_empty(relay->tls_cert)) {
 		require(config, report, "relay", "tls_client_ca", "tls_cert");
 	}
+	if (!is_empty(relay->tls_crl) && is_empty(relay->tls_client_ca)) {
+		require(config, report, "relay", "tls_crl", "tls_client_ca");
+	}
 	if (relay->proxy_protocol && is_empty(relay->proxy_from)) {
 		require(config, report, "relay", "proxy_protocol", "proxy_from");
 	}

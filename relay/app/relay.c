@@ -182,8 +182,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		.destinations = accounting_destinations(relay->accounting),
 		.passthrough = backup_passthrough_interface(relay->backups),
 		.link = relay_downstream_link(relay->config),
-		.limits = relay_downstream_limits(
-			relay->config, relay->access.hba, relay->access.users),
+		.limits = relay_downstream_limits(relay->config, &relay->access),
 		.on_replayed = on_replayed,
 		.context = relay,
 	};
@@ -310,8 +309,7 @@ static void apply(struct relay *relay, struct config *config, struct access *acc
 	relay->access = *access;
 	struct wal_store_options store = relay_store_options(config, relay->wal_directory);
 	wal_store_set_limits(relay->store, &store);
-	struct downstream_limits limits =
-		relay_downstream_limits(config, access->hba, access->users);
+	struct downstream_limits limits = relay_downstream_limits(config, access);
 	downstream_set_limits(relay->downstream, &limits);
 	accounting_reload(relay->accounting, config);
 	backup_passthrough_set_conninfo(relay->backups, config->upstream.conninfo);

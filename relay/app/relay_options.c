@@ -57,7 +57,7 @@ struct upstream_options relay_upstream_options(const struct config *config)
 }
 
 struct downstream_limits relay_downstream_limits(
-	const struct config *config, struct hba *hba, struct user_list *users)
+	const struct config *config, const struct access *access)
 {
 	const struct config_relay *relay = &config->relay;
 	return (struct downstream_limits){
@@ -68,8 +68,9 @@ struct downstream_limits relay_downstream_limits(
 		.egress_cap_bytes = config->egress.rate_cap_bytes,
 		.proxy_protocol = relay->proxy_protocol,
 		.proxy_from = relay->proxy_from[0] != '\0' ? relay->proxy_from : NULL,
-		.hba = hba,
-		.users = users,
+		.hba = access->hba,
+		.users = access->users,
+		.tls = access->tls,
 	};
 }
 

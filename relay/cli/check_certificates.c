@@ -1,15 +1,13 @@
 /*
- * check_certificates: that what TLS would be served with is there, fits together and is in date.
+ * check_certificates: whether what TLS is served with is in date. That it is there and fits
+ * together was found out by loading it.
  */
 #include "cli/check_rules.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
 /* Somebody should get a new one by then. */
 #define WARN_DAYS 14
@@ -18,134 +16,87 @@ struct certificate_check {
 	const struct config *config;
 	struct config_report *report;
 	int64_t now;
+	const char *key;
+	const char *path;
 };
 
-static unsigned line_of(const struct certificate_check *check, const char *key)
+static void warn(const struct certificate_check *check, const char *what, const char *fault)
 {
-	return config_line(check->config, "relay", key);
+	config_report_warning(check->report, check->config->file,
+		config_line(check->config, "relay", check->key), "the %s in \"%s\" (\"%s\") %s",
+		what, check->path, check->key, fault);
 }
 
-static FILE *open_file(const struct certificate_check *check, const char *key, const char *path)
+static void check_end(const struct certificate_check *check, const char *what, const ASN1_TIME *end,
+	int warn_days)
 {
-	FILE *file = fopen(path, "re");
+	time_t now = (time_t)check->now, soon = now + warn_days * 86400;
+	char fault[64];
 
-	if (file == NULL) {
-		config_report_error(check->report, check->config->file, line_of(check, key),
-			"could not read \"%s\" (\"%s\"): %s", path, key, strerror(errno));
+	if (X509_cmp_time(end, &now) < 0) {
+		warn(check, what, "has expired");
+	} else if (X509_cmp_time(end, &soon) < 0) {
+		(void)snprintf(fault, sizeof(fault), "expires within %d days", warn_days);
+		warn(check, what, fault);
 	}
-	return file;
 }
 
-/* The first certificate of the file; NULL: reported. */
-static X509 *read_certificate(
-	const struct certificate_check *check, const char *key, const char *path)
+/* Every certificate of the file: the chain of ours, all authorities of the clients. */
+static void check_certificate_file(const struct certificate_check *check)
 {
-	FILE *file = open_file(check, key, path);
+	FILE *file = fopen(check->path, "re");
 	X509 *certificate;
 
-	if (file == NULL) {
-		return NULL;
-	}
-	certificate = PEM_read_X509(file, NULL, NULL, NULL);
-	(void)fclose(file);
-	if (certificate == NULL) {
-		config_report_error(check->report, check->config->file, line_of(check, key),
-			"\"%s\" (\"%s\") holds no certificate in PEM form", path, key);
-	}
-	return certificate;
-}
+	while (file != NULL && (certificate = PEM_read_X509(file, NULL, NULL, NULL)) != NULL) {
+		time_t now = (time_t)check->now;
 
-static int no_passphrase(char *buffer, int size, int is_writing, void *context)
-{
-	(void)buffer;
-	(void)size;
-	(void)is_writing;
-	(void)context;
-	return 0;
-}
-
-static EVP_PKEY *read_key(const struct certificate_check *check, const char *path)
-{
-	FILE *file = open_file(check, "tls_key", path);
-	struct stat status;
-	EVP_PKEY *key;
-
-	if (file == NULL) {
-		return NULL;
-	}
-	/* As PostgreSQL: root's key may be readable by a group. */
-	if (fstat(fileno(file), &status) == 0 &&
-		(status.st_mode & (status.st_uid == 0 ? 037 : 077)) != 0) {
-		config_report_error(check->report, check->config->file, line_of(check, "tls_key"),
-			"\"%s\" (\"tls_key\") has mode %04o and must be closed to others (chmod "
-			"0600)",
-			path, status.st_mode & 07777);
-	}
-	key = PEM_read_PrivateKey(file, NULL, no_passphrase, NULL);
-	(void)fclose(file);
-	if (key == NULL) {
-		config_report_error(check->report, check->config->file, line_of(check, "tls_key"),
-			"\"%s\" (\"tls_key\") holds no private key in PEM form without a "
-			"passphrase",
-			path);
-	}
-	return key;
-}
-
-static void check_dates(const struct certificate_check *check, const char *key, const char *path,
-	const X509 *certificate)
-{
-	time_t now = (time_t)check->now, soon = now + WARN_DAYS * 86400;
-	unsigned line = line_of(check, key);
-
-	if (X509_cmp_time(X509_get0_notBefore(certificate), &now) > 0) {
-		config_report_warning(check->report, check->config->file, line,
-			"the certificate in \"%s\" (\"%s\") is not valid yet", path, key);
-	}
-	if (X509_cmp_time(X509_get0_notAfter(certificate), &now) < 0) {
-		config_report_warning(check->report, check->config->file, line,
-			"the certificate in \"%s\" (\"%s\") has expired", path, key);
-	} else if (X509_cmp_time(X509_get0_notAfter(certificate), &soon) < 0) {
-		config_report_warning(check->report, check->config->file, line,
-			"the certificate in \"%s\" (\"%s\") expires within %d days", path, key,
-			WARN_DAYS);
-	}
-}
-
-static void check_server(const struct certificate_check *check)
-{
-	const struct config_relay *relay = &check->config->relay;
-	X509 *certificate = read_certificate(check, "tls_cert", relay->tls_cert);
-	EVP_PKEY *key = *relay->tls_key == '\0' ? NULL : read_key(check, relay->tls_key);
-
-	if (certificate != NULL) {
-		check_dates(check, "tls_cert", relay->tls_cert, certificate);
-		if (key != NULL && X509_check_private_key(certificate, key) != 1) {
-			config_report_error(check->report, check->config->file,
-				line_of(check, "tls_key"),
-				"\"%s\" (\"tls_key\") is not the key of the certificate in \"%s\"",
-				relay->tls_key, relay->tls_cert);
+		if (X509_cmp_time(X509_get0_notBefore(certificate), &now) > 0) {
+			warn(check, "certificate", "is not valid yet");
 		}
+		check_end(check, "certificate", X509_get0_notAfter(certificate), WARN_DAYS);
+		X509_free(certificate);
 	}
-	EVP_PKEY_free(key);
-	X509_free(certificate);
+	if (file != NULL) {
+		(void)fclose(file);
+	}
+}
+
+/* With one that has expired every client certificate is refused. */
+static void check_revocations(const struct certificate_check *check)
+{
+	FILE *file = fopen(check->path, "re");
+	X509_CRL *list;
+
+	while (file != NULL && (list = PEM_read_X509_CRL(file, NULL, NULL, NULL)) != NULL) {
+		const ASN1_TIME *end = X509_CRL_get0_nextUpdate(list);
+
+		if (end != NULL) {
+			check_end(check, "revocation list", end, 0);
+		}
+		X509_CRL_free(list);
+	}
+	if (file != NULL) {
+		(void)fclose(file);
+	}
 }
 
 void check_certificates(const struct config *config, int64_t now, struct config_report *report)
 {
 	struct certificate_check check = {.config = config, .report = report, .now = now};
-	const char *authority = config->relay.tls_client_ca;
+	const char *const keys[] = {"tls_cert", "tls_client_ca"};
+	const char *const paths[] = {config->relay.tls_cert, config->relay.tls_client_ca};
 
-	if (*config->relay.tls_cert != '\0') {
-		check_server(&check);
-	}
-	if (*authority != '\0') {
-		X509 *certificate = read_certificate(&check, "tls_client_ca", authority);
-
-		if (certificate != NULL) {
-			check_dates(&check, "tls_client_ca", authority, certificate);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		check.key = keys[i];
+		check.path = paths[i];
+		if (*check.path != '\0') {
+			check_certificate_file(&check);
 		}
-		X509_free(certificate);
+	}
+	check.key = "tls_crl";
+	check.path = config->relay.tls_crl;
+	if (*check.path != '\0') {
+		check_revocations(&check);
 	}
 	ERR_clear_error();
 }

@@ -9,6 +9,7 @@
 #include "downstream/hba.h"
 #include "downstream/hba_address.h"
 #include "downstream/user_list.h"
+#include "net/tls_facts.h"
 #include "protocol/base64.h"
 #include "protocol/pg_message.h"
 #include "protocol/scram.h"
@@ -176,8 +177,11 @@ static enum client_auth_step offer_mechanisms(struct client_auth *auth, struct w
 static void remember_request(struct client_auth *auth, const struct client_auth_request *request)
 {
 	snprintf(auth->user, sizeof(auth->user), "%s", request->user);
-	auth->certificate_is_users =
-		request->tls_user != NULL && strcmp(request->tls_user, request->user) == 0;
+	for (size_t i = 0; request->certificate != NULL && i < request->certificate->count; i++) {
+		if (strcmp(request->certificate->texts[i], request->user) == 0) {
+			auth->certificate_is_users = true;
+		}
+	}
 	if (request->is_tls && request->channel_binding != NULL) {
 		assert(request->channel_binding_length <= sizeof(auth->channel_binding));
 		auth->channel_binding_length = request->channel_binding_length;
@@ -207,7 +211,8 @@ enum client_auth_step client_auth_begin(struct client_auth *auth,
 	}
 	snprintf(auth->log_detail, sizeof(auth->log_detail), "connection matched %s line %u",
 		hba_file(auth->hba), hba_rule_line(auth->rule));
-	if (hba_rule_client_cert(auth->rule) != HBA_CLIENT_CERT_OFF && request->tls_user == NULL) {
+	if (hba_rule_client_cert(auth->rule) != HBA_CLIENT_CERT_OFF &&
+		request->certificate == NULL) {
 		error_set(err, ERROR_DENIED, "connection requires a valid client certificate");
 		return refuse(auth, "28000", err);
 	}

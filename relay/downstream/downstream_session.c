@@ -154,6 +154,11 @@ static void on_writable(void *context)
 	take_input(session);
 }
 
+static void on_secured(void *context)
+{
+	session_on_secured(context);
+}
+
 static void on_closed(void *context, const char *reason)
 {
 	struct downstream_session *session = context;
@@ -243,6 +248,27 @@ static void close_connection(struct downstream_session *session)
 	}
 }
 
+/* A stranger who comes and goes in peace, such as a check whether the port is open, is no news. */
+static bool is_suspicious(const struct downstream_session *session, const char *reason)
+{
+	return session->state <= SESSION_AUTHENTICATION && !session->is_refusal_logged &&
+	       !atomic_load(&session->host->shared->is_stopping) &&
+	       strcmp(reason, "closed by the peer") != 0;
+}
+
+static void log_end(const struct downstream_session *session, const char *reason)
+{
+	bool was_streaming =
+		session->state == SESSION_STREAMING || session->state == SESSION_STOPPING;
+	if (is_suspicious(session, reason)) {
+		stranger_log_write(session->host->strangers, LOG_LEVEL_INFO,
+			connection_peer_address(session->connection), session->scope, "%s", reason);
+		return;
+	}
+	log_write(was_streaming ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, session->scope, "%s%s",
+		was_streaming ? "stops streaming: " : "ends: ", reason);
+}
+
 void session_end(struct downstream_session *session, const char *format, ...)
 {
 	char reason[256];
@@ -252,10 +278,7 @@ void session_end(struct downstream_session *session, const char *format, ...)
 	va_end(arguments);
 	assert(!session_is_ended(session));
 	session_note_wire(session);
-	bool was_streaming =
-		session->state == SESSION_STREAMING || session->state == SESSION_STOPPING;
-	log_write(was_streaming ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, session->scope, "%s%s",
-		was_streaming ? "stops streaming: " : "ends: ", reason);
+	log_end(session, reason);
 	session_close_stream(session);
 	session_close_backup(session);
 	rate_share_free(&session->share);
@@ -287,8 +310,10 @@ static bool open_connection(struct downstream_session *session,
 {
 	static const struct connection_options options = {
 		.input_bytes_max = SESSION_INPUT_MAX, .output_low_water = WAL_STREAM_LOW_WATER};
-	static const struct connection_callbacks callbacks = {
-		.on_input = on_input, .on_writable = on_writable, .on_closed = on_closed};
+	static const struct connection_callbacks callbacks = {.on_input = on_input,
+		.on_writable = on_writable,
+		.on_closed = on_closed,
+		.on_secured = on_secured};
 	const struct sockaddr *peer =
 		arrival->has_peer ? (const struct sockaddr *)&arrival->peer : NULL;
 	session->connection = connection_new(

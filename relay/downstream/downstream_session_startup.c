@@ -14,6 +14,8 @@
 #include "base/memory.h"
 #include "downstream/downstream_session_state.h"
 #include "net/proxy_protocol.h"
+#include "net/tls_context.h"
+#include "net/tls_facts.h"
 #include "spool/cluster.h"
 
 #define PROTOCOL_NEWEST      PG_PROTOCOL(3, 0)
@@ -64,11 +66,92 @@ bool session_take_proxy_header(struct downstream_session *session)
 	return true;
 }
 
-static void answer_no_encryption(struct downstream_session *session, bool *has_asked)
+/* What came before the answer was written by somebody who did not wait for it: no client, but a man
+ * in the middle who wants it taken for what the client says under TLS (CVE-2021-23214). */
+static void refuse_early_data(struct downstream_session *session, const char *request)
 {
-	*has_asked = true;
-	connection_write(session->connection, "N", 1);
+	struct error err = {0};
+	error_set(&err, ERROR_INVALID, "received unencrypted data after %s request", request);
+	error_detail(&err, "This could be either a client-software bug or evidence of an attempted "
+			   "man-in-the-middle attack.");
+	error_sqlstate(&err, "08P01");
+	session_fatal(session, &err);
+}
+
+/* NULL: none is offered to this client. The caller owns the reference. */
+static struct tls_context *take_tls(const struct downstream_session *session)
+{
+	struct downstream_limits limits;
+	struct tls_context *tls = NULL;
+	if (connection_is_local(session->connection)) {
+		return NULL;
+	}
+	live_limits_take(session->host->shared->limits, &limits);
+	if (limits.tls != NULL) {
+		tls = tls_context_ref(limits.tls);
+	}
+	live_limits_release(&limits);
+	return tls;
+}
+
+static void start_tls(struct downstream_session *session, struct tls_context *tls)
+{
+	struct error err = {0};
+	session->has_asked_tls = true;
+	session->has_asked_gssenc = true;
+	if (!connection_start_tls(session->connection, tls, &err)) {
+		session_end(session, "%s", err.message);
+	}
+}
+
+static void answer(struct downstream_session *session, const char *byte)
+{
+	connection_write(session->connection, byte, 1);
 	connection_flush(session->connection);
+}
+
+static void take_encryption_request(
+	struct downstream_session *session, bool *has_asked, const struct startup_packet *packet)
+{
+	bool is_tls = packet->kind == STARTUP_SSL_REQUEST;
+	struct tls_context *tls = is_tls ? take_tls(session) : NULL;
+	*has_asked = true;
+	session_drain(session, packet->consumed);
+	if (evbuffer_get_length(session->input) > 0) {
+		refuse_early_data(session, is_tls ? "SSL" : "GSSENC");
+	} else if (tls == NULL) {
+		answer(session, "N");
+	} else {
+		answer(session, "S");
+		start_tls(session, tls);
+	}
+	tls_context_unref(&tls);
+}
+
+/* As PostgreSQL 17: the first bytes of a connection are a ClientHello, and ALPN names us. */
+static void take_hello(struct downstream_session *session)
+{
+	struct tls_context *tls = take_tls(session);
+	if (session->has_asked_tls || session->has_asked_gssenc) {
+		session_fatal_text(session, "08P01", "invalid length of startup packet");
+	} else if (tls == NULL) {
+		session_end(session, "direct TLS, which is not offered");
+	} else {
+		session->is_tls_direct = true;
+		start_tls(session, tls);
+	}
+	tls_context_unref(&tls);
+}
+
+void session_on_secured(struct downstream_session *session)
+{
+	const struct tls_facts *tls = connection_tls(session->connection);
+	session_note_wire(session);
+	log_debug(session->scope, "%s, %s", tls->version, tls->cipher);
+	if (session->is_tls_direct && !tls->has_protocol) {
+		session_end(session, "received direct SSL connection request without ALPN protocol "
+				     "negotiation extension");
+	}
 }
 
 static void refuse_protocol(struct downstream_session *session, uint32_t version)
@@ -212,11 +295,11 @@ bool session_take_startup(struct downstream_session *session)
 			/* As PostgreSQL, which takes a second request for a StartupMessage. */
 			refuse_protocol(session, wire_get_u32(bytes + 4));
 		} else {
-			answer_no_encryption(session, has_asked);
+			take_encryption_request(session, has_asked, &packet);
 		}
-		break;
+		return !session_is_ended(session);
 	case STARTUP_CANCEL_REQUEST: session_end(session, "cancel request"); break;
-	case STARTUP_TLS_HELLO: session_end(session, "direct TLS is not supported"); break;
+	case STARTUP_TLS_HELLO: take_hello(session); return false;
 	case STARTUP_MESSAGE: take_startup_message(session, &packet); break;
 	}
 	session_drain(session, packet.consumed);
@@ -287,8 +370,10 @@ static void go_on(struct downstream_session *session, enum client_auth_step step
 	case CLIENT_AUTH_CONTINUE: return;
 	case CLIENT_AUTH_OK: finish_authentication(session); return;
 	case CLIENT_AUTH_REFUSED:
-		log_warning(session->scope, "%s%s%s", err->message,
-			client_auth_log_detail(session->auth)[0] != '\0' ? ": " : "",
+		session->is_refusal_logged = true;
+		stranger_log_write(session->host->strangers, LOG_LEVEL_WARNING,
+			connection_peer_address(session->connection), session->scope, "%s%s%s",
+			err->message, client_auth_log_detail(session->auth)[0] != '\0' ? ": " : "",
 			client_auth_log_detail(session->auth));
 		session_fatal(session, err);
 		return;
@@ -301,12 +386,17 @@ static void begin_authentication(struct downstream_session *session)
 	struct error err = {0};
 	struct wire_writer writer;
 	const struct session_settings *settings = &session->settings;
+	const struct tls_facts *tls = connection_tls(session->connection);
 	const struct client_auth_request request = {
 		.user = settings->user,
 		.database = is_console(settings) ? settings->database : NULL,
 		.is_replication = settings->replication == REPLICATION_PHYSICAL,
 		.is_local = connection_is_local(session->connection),
 		.peer = connection_peer_address(session->connection),
+		.is_tls = tls != NULL,
+		.certificate = tls != NULL && tls->has_client_certificate ? &tls->names : NULL,
+		.channel_binding = tls != NULL ? tls->binding : NULL,
+		.channel_binding_length = tls != NULL ? tls->binding_length : 0,
 	};
 	session_enter(session, SESSION_AUTHENTICATION);
 	live_limits_take(session->host->shared->limits, &limits);

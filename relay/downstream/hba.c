@@ -173,6 +173,26 @@ const struct hba_rule *hba_find(const struct hba *hba, const struct hba_connecti
 	return NULL;
 }
 
+const struct hba_rule *hba_first_for_certificates(const struct hba *hba)
+{
+	for (size_t i = 0; i < hba->count; i++) {
+		if (hba_rule_client_cert(hba->rules[i]) != HBA_CLIENT_CERT_OFF) {
+			return hba->rules[i];
+		}
+	}
+	return NULL;
+}
+
+const struct hba_rule *hba_first_for_tls(const struct hba *hba)
+{
+	for (size_t i = 0; i < hba->count; i++) {
+		if (hba_rule_is_for_tls(hba->rules[i])) {
+			return hba->rules[i];
+		}
+	}
+	return NULL;
+}
+
 const char *hba_file(const struct hba *hba)
 {
 	return hba->file;

@@ -494,6 +494,11 @@ enum hba_client_cert hba_rule_client_cert(const struct hba_rule *rule)
 	return rule->client_cert;
 }
 
+bool hba_rule_is_for_tls(const struct hba_rule *rule)
+{
+	return rule->type == TYPE_HOSTSSL;
+}
+
 unsigned hba_rule_line(const struct hba_rule *rule)
 {
 	return rule->line;

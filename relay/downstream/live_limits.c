@@ -13,6 +13,7 @@
 #include "downstream/hba.h"
 #include "downstream/hba_address.h"
 #include "downstream/user_list.h"
+#include "net/tls_context.h"
 
 struct range {
 	struct hba_address network;
@@ -100,6 +101,7 @@ static struct downstream_limits copy_limits(const struct downstream_limits *limi
 	copy.proxy_from = NULL;
 	copy.hba = hba_ref(limits->hba);
 	copy.users = user_list_ref(limits->users);
+	copy.tls = limits->tls != NULL ? tls_context_ref(limits->tls) : NULL;
 	return copy;
 }
 
@@ -135,6 +137,7 @@ void live_limits_release(struct downstream_limits *copy)
 {
 	hba_unref(&copy->hba);
 	user_list_unref(&copy->users);
+	tls_context_unref(&copy->tls);
 }
 
 bool live_limits_expects_proxy_header(struct live_limits *live, const struct sockaddr *peer)

@@ -202,7 +202,10 @@ struct sender_loop *sender_loop_new(const struct sender_loop_options *options, s
 		sender->host.turns = turns_new(
 			sender->host.loop, options->shared->store, options->store_events, err);
 	}
-	if (sender->host.turns == NULL || !begin_count(sender, err)) {
+	if (sender->host.turns != NULL) {
+		sender->host.strangers = stranger_log_new(sender->host.loop, err);
+	}
+	if (sender->host.strangers == NULL || !begin_count(sender, err)) {
 		sender_loop_free(&sender);
 		return NULL;
 	}
@@ -223,6 +226,7 @@ void sender_loop_free(struct sender_loop **sender)
 	assert(LIST_EMPTY(&gone->members));
 	turns_free(&gone->host.turns);
 	deadlines_release(&gone->deadlines);
+	stranger_log_free(&gone->host.strangers);
 	pthread_mutex_lock(&gone->host.end_lock);
 	pthread_mutex_unlock(&gone->host.end_lock);
 	loop_free(&gone->host.loop);

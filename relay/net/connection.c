@@ -8,7 +8,6 @@
  */
 #include "net/connection.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <event2/buffer.h>
@@ -18,16 +17,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
+#include "net/peer_address.h"
 #include "net/socket_tuning.h"
 #include "net/transport.h"
 
 #define READ_BYTES 16384
 
-enum news { NEWS_INPUT = 1, NEWS_WRITABLE = 2, NEWS_CLOSED = 4 };
+enum news {
+	NEWS_SECURED = 1,
+	NEWS_READABLE = 2, /* the transport has input that the socket does not show */
+	NEWS_INPUT = 4,
+	NEWS_WRITABLE = 8,
+	NEWS_CLOSED = 16,
+};
 
 struct connection {
 	struct loop *loop;
@@ -59,7 +65,7 @@ struct connection {
 	struct deadlines linger;
 	struct sockaddr_storage peer;
 	bool is_local;
-	char peer_name[INET6_ADDRSTRLEN + 16];
+	char peer_name[PEER_ADDRESS_SIZE];
 	char reason[128];
 };
 
@@ -88,8 +94,22 @@ static bool may_read(const struct connection *connection)
 	return !connection->is_paused && !connection->is_input_full && !connection->has_read_ended;
 }
 
+/* What the transport has left over: bytes for the kernel, input that no poller will tell of. */
+static void note_transport(struct connection *connection)
+{
+	const struct transport *transport = connection->transport;
+	if (transport->pending_bytes > 0 && connection->write_needs == 0 &&
+		!connection->has_write_failed) {
+		connection->write_needs = EV_WRITE;
+	}
+	if (transport->has_input && connection->handshake_needs == 0 && may_read(connection)) {
+		add_news(connection, NEWS_READABLE);
+	}
+}
+
 static void arm_events(struct connection *connection)
 {
+	note_transport(connection);
 	short wanted = connection->handshake_needs;
 	if (connection->handshake_needs == 0) {
 		wanted |= may_read(connection) ? connection->read_needs : 0;
@@ -137,15 +157,20 @@ static void write_output(struct connection *connection)
 	}
 }
 
+static void check_queued(const struct connection *connection, int failed)
+{
+	if (failed != 0) {
+		log_write(LOG_LEVEL_ERROR, connection->peer_name, "out of memory");
+		abort();
+	}
+}
+
 static void take_input(struct connection *connection, const void *bytes, size_t length)
 {
 	if (connection->is_lingering) {
 		return;
 	}
-	if (evbuffer_add(connection->input, bytes, length) != 0) {
-		log_write(LOG_LEVEL_ERROR, connection->peer_name, "out of memory");
-		abort();
-	}
+	check_queued(connection, evbuffer_add(connection->input, bytes, length));
 	connection->callbacks.on_input(connection->context, connection->input);
 	if (!connection->is_freed) {
 		connection->is_input_full = evbuffer_get_length(connection->input) >=
@@ -173,7 +198,7 @@ static bool read_input(struct connection *connection)
 		fail(connection);
 		return false;
 	case TRANSPORT_WANT_READ:
-	case TRANSPORT_WANT_WRITE: return false;
+	case TRANSPORT_WANT_WRITE: break;
 	}
 	return false;
 }
@@ -187,6 +212,8 @@ static void shake_hands(struct connection *connection)
 		fail(connection);
 	} else if (result != TRANSPORT_DONE) {
 		connection->handshake_needs = result == TRANSPORT_WANT_READ ? EV_READ : EV_WRITE;
+	} else if (connection->transport->tls != NULL) {
+		add_news(connection, NEWS_SECURED);
 	}
 }
 
@@ -196,14 +223,11 @@ static void end_lingering(struct connection *connection)
 	/* Closing with unread input would make the kernel reset the connection, and the reset may
 	 * overtake what was just written. */
 	char bytes[READ_BYTES];
-	size_t got = 0;
-	for (int round = 0; round < 8 && !connection->has_read_ended; round++) {
-		if (connection->transport->ops->read(
-			    connection->transport, bytes, sizeof(bytes), &got) != TRANSPORT_DONE) {
-			break;
-		}
-	}
+	connection->transport->ops->finish(connection->transport);
 	shutdown(connection->fd, SHUT_WR);
+	for (int round = 0; round < 8; round++) {
+		(void)recv(connection->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	}
 	connection_free(&connection);
 }
 
@@ -222,6 +246,8 @@ static void on_event(evutil_socket_t fd, short events, void *context)
 		if (connection->handshake_needs == 0) {
 			connection_flush(connection);
 		}
+		/* A hundred that shake hands must not keep news from the upstream waiting. */
+		loop_let_posts_in(connection->loop);
 		return;
 	}
 	if (connection->write_needs & events) {
@@ -267,7 +293,14 @@ static void tell_news(void *context)
 	if (connection->is_freed || connection->is_lingering) {
 		return;
 	}
-	if ((news & NEWS_INPUT) && !connection->is_paused && !connection->is_closed_told &&
+	if ((news & NEWS_SECURED) && connection->callbacks.on_secured != NULL) {
+		connection->callbacks.on_secured(connection->context);
+	}
+	if ((news & NEWS_READABLE) && !connection->is_freed && !connection->is_lingering) {
+		on_event(connection->fd, EV_READ, connection);
+	}
+	if ((news & NEWS_INPUT) && !connection->is_freed && !connection->is_lingering &&
+		!connection->is_paused && !connection->is_closed_told &&
 		evbuffer_get_length(connection->input) > 0) {
 		connection->callbacks.on_input(connection->context, connection->input);
 	}
@@ -321,12 +354,7 @@ struct connection *connection_new(struct loop *loop, int fd, const struct sockad
 	void *context, struct error *err)
 {
 	assert(options->input_bytes_max > 0);
-	struct connection *connection = calloc(1, sizeof(*connection));
-	if (connection == NULL) {
-		close(fd);
-		error_set(err, ERROR_SYSTEM, "out of memory");
-		return NULL;
-	}
+	struct connection *connection = memory_new(sizeof(*connection));
 	connection->loop = loop;
 	connection->fd = fd;
 	connection->options = *options;
@@ -425,14 +453,6 @@ static bool takes_output(const struct connection *connection)
 	return !connection->has_write_failed && !connection->is_closed_told;
 }
 
-static void check_queued(const struct connection *connection, int failed)
-{
-	if (failed != 0) {
-		log_write(LOG_LEVEL_ERROR, connection->peer_name, "out of memory");
-		abort();
-	}
-}
-
 void connection_write(struct connection *connection, const void *bytes, size_t length)
 {
 	if (takes_output(connection)) {
@@ -461,8 +481,7 @@ void connection_write_reference(struct connection *connection, const void *bytes
 		release(context);
 		return;
 	}
-	struct reference *reference = malloc(sizeof(*reference));
-	check_queued(connection, reference == NULL);
+	struct reference *reference = memory_new(sizeof(*reference));
 	reference->release = release;
 	reference->context = context;
 	check_queued(connection, evbuffer_add_reference(connection->output, bytes, length,
@@ -500,7 +519,31 @@ void connection_set_low_water(struct connection *connection, size_t bytes)
 
 size_t connection_output_bytes(const struct connection *connection)
 {
-	return evbuffer_get_length(connection->output);
+	size_t bytes = evbuffer_get_length(connection->output);
+	return connection->has_write_failed ? 0 : bytes + connection->transport->pending_bytes;
+}
+
+bool connection_start_tls(struct connection *connection, struct tls_context *tls, struct error *err)
+{
+	struct transport *plain = connection->transport;
+	size_t early_length = evbuffer_get_length(connection->input);
+	assert(connection->transport->tls == NULL);
+	if (connection_output_bytes(connection) > 0) {
+		return error_set(err, ERROR_INVALID, "the client does not read what it asked for");
+	}
+	struct transport *secured =
+		transport_tls_new(plain, tls, evbuffer_pullup(connection->input, -1), early_length);
+	plain->ops->free(plain);
+	connection->transport = secured;
+	evbuffer_drain(connection->input, early_length);
+	shake_hands(connection);
+	arm_events(connection);
+	return true;
+}
+
+const struct tls_facts *connection_tls(const struct connection *connection)
+{
+	return connection->transport->tls;
 }
 
 void connection_pause_reading(struct connection *connection)
@@ -531,54 +574,12 @@ const struct sockaddr_storage *connection_peer_address(const struct connection *
 	return &connection->peer;
 }
 
-/* A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d; rules are written for a.b.c.d. */
-static void unmap_ipv4(struct sockaddr_storage *address)
-{
-	struct sockaddr_in6 v6;
-	memcpy(&v6, address, sizeof(v6));
-	if (address->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-		return;
-	}
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6.sin6_port};
-	memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
-	memset(address, 0, sizeof(*address));
-	memcpy(address, &v4, sizeof(v4));
-}
-
-static bool is_unix_socket(int fd)
-{
-	int domain = AF_UNSPEC;
-	socklen_t size = sizeof(domain);
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
-}
-
 void connection_set_peer_address(struct connection *connection, const struct sockaddr *peer)
 {
-	char host[INET6_ADDRSTRLEN] = "";
-	char *name = connection->peer_name;
-	size_t size = sizeof(connection->peer_name);
-	memset(&connection->peer, 0, sizeof(connection->peer));
-	connection->is_local = false;
-	if (peer != NULL && peer->sa_family == AF_INET) {
-		memcpy(&connection->peer, peer, sizeof(struct sockaddr_in));
-	} else if (peer != NULL && peer->sa_family == AF_INET6) {
-		memcpy(&connection->peer, peer, sizeof(struct sockaddr_in6));
-	} else {
-		connection->peer.ss_family = peer == NULL ? AF_UNSPEC : peer->sa_family;
-		connection->is_local = is_unix_socket(connection->fd);
-	}
-	unmap_ipv4(&connection->peer);
-	if (connection->peer.ss_family == AF_INET) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)&connection->peer;
-		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-		snprintf(name, size, "%s:%u", host, ntohs(v4->sin_port));
-	} else if (connection->peer.ss_family == AF_INET6) {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&connection->peer;
-		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-		snprintf(name, size, "[%s]:%u", host, ntohs(v6->sin6_port));
-	} else {
-		snprintf(name, size, "[local]");
-	}
+	connection->is_local = peer_address_is_local(connection->fd, peer);
+	connection->peer = peer_address_plain(peer);
+	peer_address_format(
+		&connection->peer, connection->peer_name, sizeof(connection->peer_name));
 }
 
 bool connection_is_local(const struct connection *connection)

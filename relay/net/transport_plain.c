@@ -84,6 +84,11 @@ static enum transport_result plain_write(struct transport *transport, struct evb
 	return TRANSPORT_DONE;
 }
 
+static void plain_finish(struct transport *transport)
+{
+	(void)transport;
+}
+
 static void plain_free(struct transport *transport)
 {
 	free(transport);
@@ -93,6 +98,7 @@ static const struct transport_ops plain_ops = {
 	.handshake = plain_handshake,
 	.read = plain_read,
 	.write = plain_write,
+	.finish = plain_finish,
 	.free = plain_free,
 };
 

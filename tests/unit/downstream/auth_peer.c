@@ -12,6 +12,7 @@
 /* clang-format on */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 const uint8_t auth_peer_certificate[32] = {0xca, 0xfe};
@@ -62,10 +63,14 @@ void auth_peer_set_address(struct auth_peer *peer, const char *text)
 	}
 }
 
-void auth_peer_set_tls(struct auth_peer *peer, const char *tls_user)
+void auth_peer_set_tls(struct auth_peer *peer, const char *name)
 {
 	peer->request.is_tls = true;
-	peer->request.tls_user = tls_user;
+	snprintf(peer->name, sizeof(peer->name), "%s", name != NULL ? name : "");
+	peer->texts[0] = "someone else";
+	peer->texts[1] = peer->name;
+	peer->certificate = (struct tls_names){.texts = peer->texts, .count = 2};
+	peer->request.certificate = name != NULL ? &peer->certificate : NULL;
 	peer->request.channel_binding = auth_peer_certificate;
 	peer->request.channel_binding_length = sizeof(auth_peer_certificate);
 }

@@ -5,6 +5,7 @@
 #define TESTS_AUTH_PEER_H
 
 #include "downstream/client_auth.h"
+#include "net/tls_facts.h"
 
 #include "support/scram_client.h"
 
@@ -12,6 +13,9 @@ struct auth_peer {
 	struct client_auth *auth;
 	struct client_auth_request request; /* change before auth_peer_begin() */
 	struct sockaddr_storage address;
+	char name[64];
+	char *texts[2];
+	struct tls_names certificate;
 	struct wire_writer out; /* what the last step sent */
 	struct error err;
 };
@@ -20,8 +24,9 @@ struct auth_peer {
 void auth_peer_init(struct auth_peer *peer, const char *rules, const char *users);
 void auth_peer_release(struct auth_peer *peer);
 void auth_peer_set_address(struct auth_peer *peer, const char *text);
-/* With channel binding to auth_peer_certificate. */
-void auth_peer_set_tls(struct auth_peer *peer, const char *tls_user);
+/* With channel binding to auth_peer_certificate. name: one of two that a client certificate has;
+ * NULL: none is shown. */
+void auth_peer_set_tls(struct auth_peer *peer, const char *name);
 extern const uint8_t auth_peer_certificate[32];
 
 enum client_auth_step auth_peer_begin(struct auth_peer *peer);
