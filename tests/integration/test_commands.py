@@ -16,7 +16,7 @@ REFUSED = [
     ("TIMELINE_HISTORY 0", "42601", "invalid timeline 0"),
     ("TIMELINE_HISTORY 9", "58P01", "00000009.history"),
     ("SHOW nosuch", "42704", 'unrecognized configuration parameter "nosuch"'),
-    ("SHOW walrelay.link", "42704", "unrecognized configuration parameter"),
+    ("SHOW walrelay.links", "42704", "unrecognized configuration parameter"),
     ("START_REPLICATION SLOT nosuch 0/1000000", "42704", 'replication slot "nosuch" does not exist'),
     ("DROP_REPLICATION_SLOT nosuch", "42704", 'replication slot "nosuch" does not exist'),
     ('CREATE_REPLICATION_SLOT "Bad-Name" PHYSICAL', "42602", "contains invalid character"),
