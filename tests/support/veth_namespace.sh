@@ -3,7 +3,7 @@
 # together. The far end loses some of what is sent there. Only root can make one; without it, whoever
 # wants it is told so. Sets WALRELAY_VETH: a directory with the socket of veth_agent.py, which starts
 # programs of the test in that namespace as the user that servers run as.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what it is sourced after sets the rest
 
 veth_namespace=
 veth_agent=

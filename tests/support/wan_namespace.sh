@@ -2,7 +2,7 @@
 # over a WAN are played by wan_link.c. Only root can make one; without it, whoever wants a WAN is told
 # so. Sets: in_namespace (a command prefix, empty without a namespace), WALRELAY_WAN (a directory that
 # holds the TUN node for the user that servers run as).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # who sources it uses what it sets
 
 in_namespace=()
 wan_namespace=
