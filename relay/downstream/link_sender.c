@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/wall_clock.h"
 #include "downstream/wal_sender.h"
 #include "net/socket_tuning.h"
 #include "protocol/link_codec.h"
@@ -92,6 +93,18 @@ static void send_promise(struct wal_stream *stream, const struct link_promise *p
 	connection_flush(stream->options.connection);
 }
 
+/* WAL of no length: on an idle link nothing else would tell the receiver where the stream begins.
+ */
+static void send_place(struct wal_stream *stream)
+{
+	const struct wal_data data = {.start_lsn = wal_cursor_lsn(stream->cursor),
+		.server_end_lsn = wal_cursor_end(stream->cursor),
+		.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US};
+	uint8_t frame[WAL_FRAME_HEADER_BYTES];
+	connection_write(stream->options.connection, frame, wal_frame_header_encode(&data, frame));
+	connection_flush(stream->options.connection);
+}
+
 /* False: not yet known. */
 static bool is_checked(struct link_sender *sender)
 {
@@ -106,6 +119,7 @@ static bool is_checked(struct link_sender *sender)
 	case ENCODER_CHECK_SAME:
 		wal_cursor_advance(stream->cursor, held_lsn - start_lsn);
 		progress_set(stream->options.progress->sent_lsn, held_lsn);
+		send_place(stream);
 		break;
 	case ENCODER_CHECK_OTHER:
 		/* The receiver finds the first byte that differs itself. */

@@ -90,7 +90,28 @@ static void test_link_sender__goes_on_where_the_receiver_ends(void **state)
 	link_peer_open(&peer, fixture, FIXTURE_START, &start);
 	peer.at = held;
 	link_peer_read_to(&peer, end);
-	assert_int_equal(peer.plain_messages, 0);
+	/* Of no length: where it begins is told though nothing may come for long. */
+	assert_int_equal(peer.plain_messages, 1);
+	link_peer_close(&peer);
+	relay_fixture_free(fixture);
+}
+
+static void test_link_sender__says_where_it_begins_when_nothing_comes(void **state)
+{
+	(void)state;
+	struct relay_fixture *fixture = hub_new(1);
+	lsn_t end = relay_fixture_append(fixture, 500000);
+	const uint8_t *bytes = wal_maker_bytes(fixture->maker, FIXTURE_START);
+	const struct link_start start = {.has_held = true,
+		.held_lsn = end,
+		.held_crc = crc32c_finish(crc32c_update(CRC32C_INIT, bytes, end - FIXTURE_START))};
+	struct link_peer peer;
+	link_peer_open(&peer, fixture, FIXTURE_START, &start);
+	peer.at = end;
+	while (peer.plain_messages == 0) {
+		assert_non_null(strchr("wk", link_peer_step(&peer)));
+	}
+	assert_int_equal(peer.at, end);
 	link_peer_close(&peer);
 	relay_fixture_free(fixture);
 }
@@ -297,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_link_sender__sends_every_byte_in_batches),
 		cmocka_unit_test(test_link_sender__everybody_at_the_tip_is_served_by_one_encoding),
 		cmocka_unit_test(test_link_sender__goes_on_where_the_receiver_ends),
+		cmocka_unit_test(test_link_sender__says_where_it_begins_when_nothing_comes),
 		cmocka_unit_test(test_link_sender__what_differs_comes_plain_from_the_start),
 		cmocka_unit_test(
 			test_link_sender__a_receiver_ahead_is_sent_the_segment_when_it_is_there),
