@@ -1,0 +1,204 @@
+"""The link between two relays: what the edge holds is what the hub holds, byte for byte, whatever
+happens between them."""
+import shutil
+
+import pytest
+
+from support.load import assert_same_rows, write_wal
+from support.tcp_proxy import TcpProxy
+from support.wait import wait_until
+from support.wal import assert_same_wal, segment_name
+
+
+def received(edge, name):
+    return edge.metric(f"link_upstream_{name}_total")
+
+
+def has_link(edge):
+    return edge.metric("link_upstream_version") == 1
+
+
+def edge_of(site, hub, name="edge", **sections):
+    """An edge is lazy about nothing here: it begins where its hub does."""
+    edge = site.relay(hub, name, upstream={"start": "oldest"}, **sections)
+    wait_until(lambda: has_link(edge), what=f"{name} to follow by a link")
+    return edge
+
+
+def assert_same_spools(primary, *relays):
+    end = primary.switch_wal()
+    for relay in relays:
+        relay.wait_flushed(end)
+        assert_same_wal(relay.spool, primary.pg_wal, end, primary.wal_segment_bytes)
+
+
+@pytest.fixture
+def proxy():
+    made = []
+
+    def make(relay):
+        made.append(TcpProxy(relay.port))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("wal_segsize", [1, 16])
+def test_a_standby_behind_hub_and_edge_holds_what_the_primary_has(site, wal_segsize):
+    primary = site.primary(wal_segsize=wal_segsize)
+    hub = site.relay(primary, "hub")
+    edge = edge_of(site, hub)
+    standby = site.standby(primary, edge, "standby")
+    site.pgbench(primary, seconds=5).process.wait(60)
+    primary.execute("CHECKPOINT")
+    site.pgbench(primary, seconds=3, init=False, name="again").process.wait(60)
+    standby.catch_up(primary)
+    assert_same_rows(primary, standby)
+    assert_same_spools(primary, hub, edge)
+    assert received(edge, "wal_bytes") > 4 * received(edge, "encoded_bytes")
+    assert edge.metric("link_upstream_plain_requests_total") == 0
+    assert edge.status()["upstream_link"]["version"] == 1
+    assert edge.metric("link_decode_cpu_seconds_total") > 0
+    assert edge.metric("upstream_wire_bytes_total") < edge.metric("upstream_wal_bytes_total") / 3
+
+
+def test_an_edge_may_serve_edges(site):
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    edge = edge_of(site, hub)
+    leaf = edge_of(site, edge, "leaf")
+    standby = site.standby(primary, leaf, "standby")
+    site.pgbench(primary, seconds=4).process.wait(60)
+    standby.catch_up(primary)
+    assert_same_rows(primary, standby)
+    assert_same_spools(primary, hub, edge, leaf)
+    assert received(leaf, "batches") > 0
+
+
+def test_without_compression_nothing_is_asked_or_offered(site):
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    edge = site.relay(hub, "edge", link={"compression": "none"})
+    write_wal(primary, 2)
+    assert_same_spools(primary, edge)
+    assert edge.metric("link_upstream_version") == 0
+    other = site.relay(edge, "other")
+    assert other.metric("link_upstream_version") == 0
+    assert other.status()["upstream_link"] is None
+    assert other.received_lsn() > 0
+
+
+def test_it_resumes_to_the_byte_after_cuts(site, proxy):
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    path = proxy(hub)
+    edge = edge_of(site, path.conninfo())
+    load = site.pgbench(primary, seconds=8)
+    for cut in range(5):
+        before = edge.received_lsn()
+        wait_until(lambda at=before: edge.received_lsn() > at, what=f"WAL before cut {cut}")
+        path.cut()
+        wait_until(lambda n=cut: edge.metric("upstream_reconnects_total") > n, what="a reconnect")
+        wait_until(lambda: edge.is_connected(), what="the stream")
+    load.process.wait(60)
+    assert_same_spools(primary, edge)
+    # Nothing was sent twice but what was on its way: the overlap did not come again.
+    began = edge.metric("spool_oldest_lsn_bytes")
+    assert edge.metric("upstream_wal_bytes_total") < edge.received_lsn() - began + (4 << 20)
+
+
+def test_an_idle_edge_counts_as_streaming_after_a_cut(site, proxy):
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    path = proxy(hub)
+    edge = edge_of(site, path.conninfo())
+    write_wal(primary, 1)
+    edge.wait_flushed(primary.insert_lsn())
+    path.cut()
+    wait_until(lambda: edge.metric("upstream_reconnects_total") == 1, what="a reconnect")
+    edge.wait_ready()
+    assert has_link(edge)
+
+
+def test_flipped_bits_do_no_harm(site, proxy):
+    """A batch is asked for again, or the connection made anew; nothing wrong is ever appended."""
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    path = proxy(hub)
+    edge = edge_of(site, path.conninfo())
+    load = site.pgbench(primary)
+    for _ in range(5):
+        wanted = path.flipped + 1
+        path.flip(1)
+        wait_until(lambda n=wanted: path.flipped >= n, what="a flip")
+        before = edge.received_lsn()
+        wait_until(lambda at=before: edge.received_lsn() > at, what="the stream to go on")
+    load.stop()
+    assert_same_spools(primary, edge)
+    assert edge.metric("link_upstream_plain_requests_total") + \
+        edge.metric("upstream_reconnects_total") > 0
+
+
+def test_an_edge_whose_spool_was_wiped_begins_anew(site):
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    edge = edge_of(site, hub)
+    write_wal(primary, 3)
+    assert_same_spools(primary, edge)
+    edge.stop()
+    shutil.rmtree(edge.data_dir)
+    edge.start()
+    write_wal(primary, 3)
+    assert_same_spools(primary, edge)
+    assert has_link(edge)
+
+
+def test_an_edge_ahead_of_its_hub_waits_for_it(site):
+    """kill -9 of the hub, which then has not what it had passed on."""
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    edge = edge_of(site, hub)
+    site.pgbench(primary, seconds=3).process.wait(60)
+    end = primary.insert_lsn()
+    edge.wait_received(end)
+    hub.kill9()
+    hub.start()
+    write_wal(primary, 3)
+    assert_same_spools(primary, hub, edge)
+    wait_until(lambda: has_link(edge) and edge.is_connected(), what="the link")
+
+
+def test_a_diverged_edge_says_where(site):
+    """The checksum of the overlap differs, and so the hub sends it whole, for the place to be found."""
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    edge = edge_of(site, hub)
+    write_wal(primary, 1)
+    edge.wait_flushed(primary.flush_lsn())
+    edge.stop()
+    segment = edge.spool / segment_name(1, primary.flush_lsn(), primary.wal_segment_bytes)
+    with open(segment, "r+b") as file:
+        file.seek(100)
+        byte = file.read(1)
+        file.seek(100)
+        file.write(bytes([byte[0] ^ 1]))
+    edge.start(wait=False)
+    wait_until(lambda: "diverged at 0/" in (edge.status()["upstream"]["last_error"] or ""),
+               what="the edge to find the difference")
+    assert edge.status()["upstream"]["has_diverged"]
+
+
+def test_a_smaller_ceiling_makes_a_smaller_promise(site):
+    primary = site.primary(wal_segsize=1)
+    hub = site.relay(primary, "hub")
+    edge = edge_of(site, hub, link={"reference": "30MB"}, spool={"retain_size": "1MB"})
+    write_wal(primary, 40)
+    assert_same_spools(primary, edge)
+    wait_until(lambda: edge.metric("spool_bytes") >= 30 << 20, what="the reference to be kept")
+    edge.configure("spool", max_size="16MB")
+    edge.reload()
+    wait_until(lambda: edge.metric("spool_bytes") <= 16 << 20, deadline=30, what="the spool to shrink")
+    write_wal(primary, 10)
+    assert_same_spools(primary, edge)
+    assert has_link(edge)

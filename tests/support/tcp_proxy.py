@@ -1,0 +1,81 @@
+"""A TCP proxy between two processes of a test: it can cut connections and flip bits on the way."""
+import random
+import socket
+import threading
+
+from support.ports import free_port
+
+
+class TcpProxy:
+    """Listens on `port` and passes bytes to target_port until closed."""
+
+    def __init__(self, target_port):
+        self.port = free_port()
+        self.target_port = target_port
+        self.flips = 0  # still to be done, in what the target sends
+        self.flipped = 0
+        self.random = random.Random(5)
+        self.lock = threading.Lock()
+        self.sockets = []
+        self.is_closed = False
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while not self.is_closed:
+            try:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.target_port))
+            except OSError:
+                continue
+            with self.lock:
+                self.sockets += [client, server]
+            for pair in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pass, args=pair, daemon=True).start()
+
+    def _pass(self, source, sink, may_flip):
+        try:
+            while chunk := source.recv(65536):
+                sink.sendall(self._maybe_flip(chunk) if may_flip else chunk)
+        except OSError:
+            pass
+        for one in (source, sink):
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def _maybe_flip(self, chunk):
+        """In the second half of what is no keepalive: lengths of messages stay what they are, mostly."""
+        with self.lock:
+            if self.flips == 0 or len(chunk) < 300:
+                return chunk
+            self.flips -= 1
+            self.flipped += 1
+            damaged = bytearray(chunk)
+            at = self.random.randrange(len(chunk) // 2, len(chunk))
+            damaged[at] ^= 1 << self.random.randrange(8)
+            return bytes(damaged)
+
+    def flip(self, count):
+        with self.lock:
+            self.flips += count
+
+    def cut(self):
+        """Ends every connection at once; new ones are passed on."""
+        with self.lock:
+            sockets, self.sockets = self.sockets, []
+        for one in sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def conninfo(self, **parameters):
+        words = {"host": "127.0.0.1", "port": self.port, "user": "replicator", **parameters}
+        return " ".join(f"{key}={value}" for key, value in words.items())
+
+    def close(self):
+        self.is_closed = True
+        self.listener.close()
+        self.cut()
