@@ -202,3 +202,26 @@ def test_a_smaller_ceiling_makes_a_smaller_promise(site):
     write_wal(primary, 10)
     assert_same_spools(primary, edge)
     assert has_link(edge)
+
+
+def test_a_promotion_is_crossed_through_the_link(site):
+    """The hub follows a server that is promoted; batches go on with the new timeline."""
+    primary = site.primary(wal_segsize=1)
+    second = site.standby(primary, primary, "second")
+    hub = site.relay(second, "hub")
+    edge = edge_of(site, hub)
+    standby = site.standby(primary, edge, "standby")
+    site.pgbench(primary, seconds=3).process.wait(60)
+    second.catch_up(primary)
+    primary.stop()
+    second.promote()
+    before = received(edge, "batches")
+    site.pgbench(second, seconds=3, init=False, name="after").process.wait(60)
+    end = second.switch_wal()
+    edge.wait_flushed(end)
+    compared = assert_same_wal(edge.spool, second.pg_wal, end, second.wal_segment_bytes)
+    assert {name[:8] for name in compared} >= {"00000002"}
+    assert received(edge, "batches") > before
+    standby.catch_up(second)
+    assert_same_rows(second, standby)
+    assert edge.metric("link_upstream_plain_requests_total") == 0
