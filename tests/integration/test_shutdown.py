@@ -66,7 +66,8 @@ def test_a_standby_that_the_relay_follows_stops_within_a_record(site):
     relay = site.relay(middle)
     writer = threading.Thread(target=write_one_record, args=(primary, 500))
     writer.start()
-    wait_until(lambda: relay.received_lsn() - relay.flushed_lsn() > 20 << 20)
+    # Making a record of this size takes the primary a while before it writes any of it.
+    wait_until(lambda: relay.received_lsn() - relay.flushed_lsn() > 20 << 20, 180)
     primary.kill9()
     writer.join()
     # The rest of the record never comes: the relay has more than it can ever confirm.
