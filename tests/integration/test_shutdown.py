@@ -60,19 +60,23 @@ def write_one_record(primary, megabytes):
         pass
 
 
+def received(standby):
+    return parse_lsn(standby.value("SELECT pg_last_wal_receive_lsn()::text"))
+
+
 def test_a_standby_that_the_relay_follows_stops_within_a_record(site):
     primary = site.primary()
     middle = site.standby(primary, primary, "middle")
     relay = site.relay(middle)
     writer = threading.Thread(target=write_one_record, args=(primary, 500))
     writer.start()
-    # Making a record of this size takes the primary a while before it writes any of it.
-    wait_until(lambda: relay.received_lsn() - relay.flushed_lsn() > 20 << 20, 180)
+    # Making a record of this size takes the primary a while before it sends any of it.
+    wait_until(lambda: received(middle) - middle.replay_lsn() > 20 << 20, 180, interval=0.005)
     primary.kill9()
     writer.join()
     # The rest of the record never comes: the relay has more than it can ever confirm.
     wait_until(lambda: middle.value("SELECT count(*) FROM pg_stat_wal_receiver") == 0)
-    end = parse_lsn(middle.value("SELECT pg_last_wal_receive_lsn()::text"))
+    end = received(middle)
     relay.wait_received(end)
     assert relay.flushed_lsn() < end
     assert timed(middle.stop) < SECONDS

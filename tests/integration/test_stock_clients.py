@@ -84,8 +84,9 @@ def test_a_basebackup_that_is_broken_off_leaves_nothing(site):
     relay = site.relay(primary)
     from support.process import Process
     backup = site.add(Process("backup", site.directory / "backup"))
+    # Without a process for its WAL, which would keep the killed one's connection open.
     backup.spawn([site.client_bin / "pg_basebackup", "-d", relay.conninfo(), "-D", "data", "-c",
-                  "fast", "--no-sync", "-r", "1M"])
+                  "fast", "--no-sync", "-r", "1M", "-X", "none"])
     wait_until(lambda: len(primary.walsenders()) == 2, what="the backup to reach the primary")
     backup.kill9()
     wait_until(lambda: primary.walsenders() == ["relay"], what="the primary to be rid of it")
