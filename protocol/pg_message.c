@@ -6,6 +6,7 @@
 #include "protocol/pg_message.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -379,11 +380,16 @@ void pg_write_backend_key(
 	wire_end_message(writer);
 }
 
-void pg_write_ready(struct wire_writer *writer)
+void pg_write_ready_in(struct wire_writer *writer, char transaction_state)
 {
 	wire_begin_message(writer, 'Z');
-	wire_write_u8(writer, 'I');
+	wire_write_u8(writer, (uint8_t)transaction_state);
 	wire_end_message(writer);
+}
+
+void pg_write_ready(struct wire_writer *writer)
+{
+	pg_write_ready_in(writer, 'I');
 }
 
 void pg_write_command_complete(struct wire_writer *writer, const char *tag)
@@ -482,6 +488,11 @@ static void write_fields(
 	write_field(writer, 'M', fields->message);
 	write_field(writer, 'D', fields->detail);
 	write_field(writer, 'H', fields->hint);
+	if (fields->position > 0) {
+		char position[16];
+		snprintf(position, sizeof(position), "%u", fields->position);
+		write_field(writer, 'P', position);
+	}
 	wire_write_u8(writer, 0);
 	wire_end_message(writer);
 }

@@ -97,6 +97,8 @@ void pg_write_parameter_status(struct wire_writer *writer, const char *name, con
 void pg_write_backend_key(
 	struct wire_writer *writer, uint32_t pid, const void *key, size_t key_length);
 void pg_write_ready(struct wire_writer *writer); /* 'Z' 'I' */
+/* 'Z' and where the session is: 'I' idle, 'T' in a transaction block, 'E' in a failed one. */
+void pg_write_ready_in(struct wire_writer *writer, char transaction_state);
 void pg_write_command_complete(struct wire_writer *writer, const char *tag);
 void pg_write_copy_both(struct wire_writer *writer); /* 'W' 0, no columns */
 void pg_write_copy_in(struct wire_writer *writer);   /* 'G' */
@@ -128,6 +130,7 @@ struct pg_error_fields {
 	const char *message;
 	const char *detail;
 	const char *hint;
+	unsigned position; /* in the query, in characters from 1 on; 0: nowhere */
 };
 void pg_write_error(struct wire_writer *writer, const struct pg_error_fields *fields);
 void pg_write_notice(struct wire_writer *writer, const struct pg_error_fields *fields);
