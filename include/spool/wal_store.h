@@ -21,6 +21,7 @@
 #include "base/database.h"
 #include "base/error.h"
 #include "protocol/lsn.h"
+#include "spool/pins.h"
 #include "spool/slots.h"
 #include "spool/timeline_history.h"
 
@@ -40,6 +41,7 @@ struct wal_store_options {
 	uint64_t link_bytes;   /* likewise, as far as max_bytes lets it, for batches of the link */
 	uint64_t max_bytes;    /* never more on disk; 0: no limit */
 	uint64_t min_free_bytes; /* below this the store is full: stop receiving */
+	struct pins *pins;     /* kept like slots, and ended at their time; NULL: none */
 	const struct durable_operations *operations; /* NULL: the system's; for tests */
 };
 

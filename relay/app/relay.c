@@ -37,6 +37,7 @@ struct relay {
 	struct database *database;
 	struct cluster *cluster;
 	struct slots *slots;
+	struct pins *pins;
 	struct wal_store *store;
 	struct loop *main_loop;
 	struct loop *upstream_loop;
@@ -99,11 +100,13 @@ static bool open_spool(struct relay *relay, struct error *err)
 	}
 	relay->cluster = cluster_open(relay->database, err);
 	relay->slots = relay->cluster == NULL ? NULL : slots_open(relay->database, err);
-	if (relay->slots == NULL) {
+	relay->pins = relay->slots == NULL ? NULL : pins_open(relay->database, err);
+	if (relay->pins == NULL) {
 		return false;
 	}
 	relay->wal_directory = path_in(data_dir, "wal");
 	struct wal_store_options options = relay_store_options(relay->config, relay->wal_directory);
+	options.pins = relay->pins;
 	relay->store = wal_store_open(&options, relay->database, relay->slots, err);
 	return relay->store != NULL;
 }
@@ -469,6 +472,7 @@ void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_co
 	accounting_free(&relay->accounting);
 	backup_passthrough_free(&relay->backups);
 	wal_store_close(&relay->store);
+	pins_close(&relay->pins);
 	slots_close(&relay->slots);
 	cluster_close(&relay->cluster);
 	database_close(&relay->database);

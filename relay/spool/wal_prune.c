@@ -10,18 +10,20 @@
 #include "spool/retention.h"
 #include "spool/wal_store_internal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SLOTS_FIRST_GUESS 16
+#define PINS_FIRST_GUESS  4
 
 struct holders {
 	struct retention_holder *items;
 	size_t count;
 	struct slot_stats *slots; /* the names live here */
 	size_t slot_count;
+	struct pin_stats *pins; /* and here */
+	size_t pin_count;
 };
 
 static void add_holder(
@@ -49,6 +51,25 @@ static void list_slots(struct slots *slots, struct holders *holders)
 	}
 }
 
+static void list_pins(struct pins *pins, struct holders *holders)
+{
+	size_t capacity = PINS_FIRST_GUESS;
+
+	holders->pins = memory_new(capacity * sizeof(*holders->pins));
+	while ((holders->pin_count = pins_list(pins, holders->pins, capacity)) > capacity) {
+		capacity = holders->pin_count;
+		free(holders->pins);
+		holders->pins = memory_new(capacity * sizeof(*holders->pins));
+	}
+	for (size_t i = 0; i < holders->pin_count; i++) {
+		const struct pin_stats *pin = &holders->pins[i];
+
+		if (!pin->lost) {
+			add_holder(holders, RETENTION_PIN, pin->name, pin->lsn);
+		}
+	}
+}
+
 static struct holders find_holders(struct wal_store *store)
 {
 	struct holders holders = {0};
@@ -62,6 +83,10 @@ static struct holders find_holders(struct wal_store *store)
 		if (!slot->lost) {
 			add_holder(&holders, RETENTION_SLOT, slot->name, slot->restart_lsn);
 		}
+	}
+	if (store->pins != NULL) {
+		pins_expire(store->pins, wal_now_us());
+		list_pins(store->pins, &holders);
 	}
 	wal_cursors_visit(store, add_cursor, &holders);
 	add_holder(&holders, RETENTION_LINK, "reference",
@@ -105,28 +130,6 @@ static struct retention_input gather(
 	}
 	input.other_bytes = disk_bytes > live_bytes ? disk_bytes - live_bytes : 0;
 	return input;
-}
-
-static void report_lost(struct wal_store *store, const struct retention_input *input,
-	const struct retention_decision *decision, const size_t *lost)
-{
-	for (size_t i = 0; i < decision->lost_count; i++) {
-		const struct retention_holder *holder = &input->holders[lost[i]];
-
-		if (holder->kind == RETENTION_SLOT) {
-			log_warning(WAL_LOG_SCOPE,
-				"slot \"%s\" is lost: max_size takes WAL from " LSN_FORMAT
-				", which it needs from " LSN_FORMAT " on (%" PRIu64
-				" bytes behind)",
-				holder->name, LSN_ARGS(decision->horizon_lsn),
-				LSN_ARGS(holder->lsn), input->received_lsn - holder->lsn);
-			slots_mark_lost(store->slots, holder->name);
-		} else if (holder->kind != RETENTION_LINK) {
-			log_warning(WAL_LOG_SCOPE,
-				"a reader at " LSN_FORMAT " loses its WAL to max_size",
-				LSN_ARGS(holder->lsn));
-		}
-	}
 }
 
 static bool is_live_file(const struct wal_line *line, const struct wal_file_entry *entry)
@@ -297,7 +300,8 @@ bool wal_store_prune(struct wal_store *store)
 	bool waits;
 
 	retention_decide(&input, &decision, lost);
-	report_lost(store, &input, &decision, lost);
+	wal_loss_report(store, &input, &decision, lost);
+	wal_loss_warn(store, &input, &decision);
 	publish_horizon(store, &input, &decision);
 	horizon_lsn = wal_promise_yield(store, line, decision.horizon_lsn, &waits);
 	horizon_lsn = lsn_min(horizon_lsn, needed_by_restart(store, line, horizon_lsn));
@@ -310,5 +314,6 @@ bool wal_store_prune(struct wal_store *store)
 	free(lost);
 	free(holders.items);
 	free(holders.slots);
+	free(holders.pins);
 	return waits || fits(store, input.max_bytes, line->segment_bytes);
 }

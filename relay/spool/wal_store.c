@@ -53,6 +53,7 @@ static struct wal_store *store_new(const struct wal_store_options *options,
 	store->directory = directory;
 	store->database = database;
 	store->slots = slots;
+	store->pins = options->pins;
 	store->cache = wal_segment_cache_new(durable_directory_fd(directory));
 	wal_catalogue_init(&store->catalogue);
 	pthread_mutex_init(&store->cursors_lock, NULL);

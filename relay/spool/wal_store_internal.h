@@ -14,6 +14,7 @@
 #define SPOOL_WAL_STORE_INTERNAL_H
 
 #include "base/durable_file.h"
+#include "spool/retention.h"
 #include "spool/wal_catalogue.h"
 #include "spool/wal_scan.h"
 #include "spool/wal_segment.h"
@@ -115,6 +116,7 @@ struct wal_keeper {
 	int64_t saved_us;
 	bool is_save_failing;
 	bool is_prepare_failing;
+	char near_loss[RETENTION_REASON_SIZE]; /* who was warned that max_size comes near */
 	/* Under lock. */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -150,6 +152,7 @@ struct wal_store {
 	struct durable_directory *directory;
 	struct database *database;
 	struct slots *slots;
+	struct pins *pins; /* or NULL */
 	struct wal_segment_cache *cache;
 	struct wal_catalogue catalogue;
 	_Atomic(struct wal_line *) line; /* NULL: nothing begun */
@@ -244,6 +247,12 @@ lsn_t wal_promise_lsn(struct wal_store *store, const struct wal_line *line);
  * has to stop for now. *waits_out: a smaller promise is waited for. */
 lsn_t wal_promise_yield(
 	struct wal_store *store, const struct wal_line *line, lsn_t horizon_lsn, bool *waits_out);
+
+/* --- wal_loss.c: who loses WAL to max_size, before and after. Under work. */
+void wal_loss_report(struct wal_store *store, const struct retention_input *input,
+	const struct retention_decision *decision, const size_t *lost);
+void wal_loss_warn(struct wal_store *store, const struct retention_input *input,
+	const struct retention_decision *decision);
 
 /* --- wal_prune.c */
 /* Under work. Removes what retention no longer keeps, with room for one more segment than there is;

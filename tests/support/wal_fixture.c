@@ -46,6 +46,9 @@ bool fixture_try_start(struct wal_fixture *fixture, struct error *err)
 	}
 	fixture->slots = slots_open(fixture->database, err);
 	assert_non_null(fixture->slots);
+	fixture->pins = pins_open(fixture->database, err);
+	assert_non_null(fixture->pins);
+	fixture->options.pins = fixture->pins;
 	fixture->store = wal_store_open(&fixture->options, fixture->database, fixture->slots, err);
 	return fixture->store != NULL;
 }
@@ -68,6 +71,7 @@ void fixture_open(struct wal_fixture *fixture)
 void fixture_stop(struct wal_fixture *fixture)
 {
 	wal_store_close(&fixture->store);
+	pins_close(&fixture->pins);
 	slots_close(&fixture->slots);
 	database_close(&fixture->database);
 }

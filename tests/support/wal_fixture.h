@@ -32,6 +32,7 @@ struct wal_fixture {
 	struct wal_store_options options;
 	struct database *database;
 	struct slots *slots;
+	struct pins *pins;
 	struct wal_store *store;
 	void (*on_database)(struct wal_fixture *fixture); /* opened, nothing in it used yet */
 	void *context;

@@ -159,6 +159,47 @@ static void test_wal_prune__keeps_what_slots_and_cursors_need(void **state)
 	pruned_close(&test);
 }
 
+static void add_pin(struct wal_fixture *fixture, const char *name, lsn_t lsn)
+{
+	struct error err = {0};
+
+	assert_true(pins_add(fixture->pins, name, lsn, 1, PIN_FOREVER_US, NULL, NULL, &err));
+}
+
+/* Nothing need be removed for it to be known. */
+static void wait_for_horizon(struct wal_fixture *fixture)
+{
+	for (int i = 0; i < 20000 && stats_of(fixture).horizon_reason[0] == '\0'; i++) {
+		usleep(1000);
+	}
+}
+
+static void test_wal_prune__keeps_what_a_pin_needs(void **state)
+{
+	struct pruned test;
+	struct error err = {0};
+
+	(void)state;
+	pruned_open(&test, 8 * SEGMENT);
+	test.fixture.options.retain_bytes = 0;
+	fixture_start(&test.fixture);
+	fixture_begin(&test.fixture, test.maker);
+	add_pin(&test.fixture, "snap-1", START + 2 * SEGMENT + 77);
+	feed(&test, START, test.maker->at);
+	fixture_reopen(&test.fixture);
+	wanted_oldest = START + 2 * SEGMENT;
+	wait_for_horizon(&test.fixture);
+	assert_int_equal(stats_of(&test.fixture).oldest_lsn, wanted_oldest);
+	assert_string_equal(stats_of(&test.fixture).horizon_reason, "pin \"snap-1\"");
+	assert_true(pins_drop(test.fixture.pins, "snap-1", NULL, NULL, &err));
+	wanted_oldest = START + 4 * SEGMENT;
+	while (!is_oldest(&test.fixture)) {
+		wal_store_set_limits(test.fixture.store, &test.fixture.options);
+		usleep(1000);
+	}
+	pruned_close(&test);
+}
+
 /* The last of them by name is the one that holds. */
 static void test_wal_prune__knows_every_slot_however_many(void **state)
 {
@@ -232,6 +273,7 @@ static void test_wal_prune__keeps_what_is_young(void **state)
 static void test_wal_prune__never_exceeds_max_size(void **state)
 {
 	struct slot_stats slot;
+	struct pin_stats pin;
 	struct pruned test;
 	lsn_t lsn = START;
 
@@ -242,6 +284,8 @@ static void test_wal_prune__never_exceeds_max_size(void **state)
 	fixture_begin(&test.fixture, test.maker);
 	create_slot(&test.fixture, "far", START + SEGMENT);
 	create_slot(&test.fixture, "near", START + 9 * SEGMENT);
+	add_pin(&test.fixture, "far", START + SEGMENT);
+	add_pin(&test.fixture, "near", START + 9 * SEGMENT);
 	while (lsn < test.maker->at) {
 		lsn_t next = lsn_min(lsn + 50000, test.maker->at);
 
@@ -254,6 +298,10 @@ static void test_wal_prune__never_exceeds_max_size(void **state)
 	assert_true(slot.lost);
 	assert_true(slots_find(test.fixture.slots, "near", &slot));
 	assert_false(slot.lost);
+	assert_true(pins_find(test.fixture.pins, "far", &pin));
+	assert_true(pin.lost);
+	assert_true(pins_find(test.fixture.pins, "near", &pin));
+	assert_false(pin.lost);
 	slots_drop_temporary(test.fixture.slots, 1);
 	pruned_close(&test);
 }
@@ -400,6 +448,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wal_prune__keeps_what_retain_size_says),
 		cmocka_unit_test(test_wal_prune__keeps_what_slots_and_cursors_need),
+		cmocka_unit_test(test_wal_prune__keeps_what_a_pin_needs),
 		cmocka_unit_test(test_wal_prune__knows_every_slot_however_many),
 		cmocka_unit_test(test_wal_prune__keeps_what_a_restart_needs),
 		cmocka_unit_test(test_wal_prune__keeps_what_is_young),
