@@ -11,6 +11,7 @@
 #include "downstream/downstream.h"
 #include "observe/process_stats.h"
 #include "spool/cluster.h"
+#include "spool/pins.h"
 #include "spool/slots.h"
 #include "spool/wal_store.h"
 #include "upstream/upstream.h"
@@ -24,6 +25,7 @@ struct snapshot_sources {
 	struct downstream *downstream;
 	struct wal_store *store;
 	struct slots *slots;
+	struct pins *pins;
 	struct cluster *cluster;
 	struct destinations *destinations; /* its owner's thread takes the snapshot */
 };
@@ -39,6 +41,8 @@ struct snapshot {
 	size_t standby_count;
 	struct slot_stats *slots;
 	size_t slot_count;
+	struct pin_stats *pins;
+	size_t pin_count;
 	struct destination_stats *destinations;
 	size_t destination_count;
 	const char *currency; /* belongs to the sources */
@@ -58,5 +62,7 @@ bool snapshot_is_streaming(const struct standby_stats *standby);
 uint64_t snapshot_lag_bytes(const struct snapshot *snapshot, const struct standby_stats *standby);
 /* WAL a slot holds behind what we received; 0 when it holds none. */
 uint64_t snapshot_retained_bytes(const struct snapshot *snapshot, const struct slot_stats *slot);
+/* Likewise of a pin. */
+uint64_t snapshot_pinned_bytes(const struct snapshot *snapshot, const struct pin_stats *pin);
 
 #endif

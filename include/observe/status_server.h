@@ -16,6 +16,7 @@
 struct cluster;
 struct destinations;
 struct downstream;
+struct pins;
 struct slots;
 struct status_server;
 struct upstream;
@@ -29,6 +30,7 @@ struct status_server_options {
 	struct downstream *downstream;
 	struct wal_store *store;
 	struct slots *slots;
+	struct pins *pins;
 	struct cluster *cluster;
 	struct destinations *destinations; /* on the same loop */
 };

@@ -228,6 +228,7 @@ static bool open_doors(struct relay *relay, int *inherited, size_t count, struct
 		.downstream = relay->downstream,
 		.store = relay->store,
 		.slots = relay->slots,
+		.pins = relay->pins,
 		.cluster = relay->cluster,
 		.destinations = accounting_destinations(relay->accounting),
 	};

@@ -53,6 +53,14 @@ static void take_slots(struct slots *slots, struct snapshot *snapshot)
 	}
 }
 
+static void take_pins(struct pins *pins, struct snapshot *snapshot)
+{
+	size_t capacity = pins_list(pins, NULL, 0) + LIST_HEADROOM;
+	snapshot->pins = memory_new(capacity * sizeof(*snapshot->pins));
+	size_t count = pins_list(pins, snapshot->pins, capacity);
+	snapshot->pin_count = count < capacity ? count : capacity;
+}
+
 static void take_destinations(const struct destinations *destinations, struct snapshot *snapshot)
 {
 	size_t count = destinations_list(destinations, NULL, 0);
@@ -78,6 +86,7 @@ void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snap
 	 */
 	take_standbys(sources->downstream, &snapshot);
 	take_slots(sources->slots, &snapshot);
+	take_pins(sources->pins, &snapshot);
 	take_destinations(sources->destinations, &snapshot);
 	snapshot.connection_count = downstream_connection_count(sources->downstream);
 	snapshot.is_link_offered = downstream_read_link_stats(sources->downstream, &snapshot.link);
@@ -95,6 +104,7 @@ void snapshot_release(struct snapshot *snapshot)
 {
 	free(snapshot->standbys);
 	free(snapshot->slots);
+	free(snapshot->pins);
 	free(snapshot->destinations);
 	memset(snapshot, 0, sizeof(*snapshot));
 }
@@ -129,4 +139,9 @@ uint64_t snapshot_retained_bytes(const struct snapshot *snapshot, const struct s
 		return 0;
 	}
 	return bytes_behind(snapshot->store.received_lsn, slot->restart_lsn);
+}
+
+uint64_t snapshot_pinned_bytes(const struct snapshot *snapshot, const struct pin_stats *pin)
+{
+	return pin->lost ? 0 : bytes_behind(snapshot->store.received_lsn, pin->lsn);
 }

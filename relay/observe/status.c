@@ -220,16 +220,33 @@ static json_t *slot_object(const struct snapshot *snapshot, const struct slot_st
 	return object;
 }
 
+static json_t *pin_object(const struct snapshot *snapshot, const struct pin_stats *pin)
+{
+	json_t *object = json_object();
+	put(object, "name", json_string(pin->name));
+	put(object, "lsn", lsn_value(pin->lsn));
+	put(object, "created", time_value(pin->created_us));
+	/* null: never. */
+	put(object, "expires", time_value(pin->expires_us));
+	put(object, "lost", json_boolean(pin->lost));
+	put(object, "retained_bytes", bytes_value(snapshot_pinned_bytes(snapshot, pin)));
+	return object;
+}
+
 char *status_format(const struct snapshot *snapshot)
 {
 	json_t *root = json_object();
 	json_t *standbys = json_array();
 	json_t *slots = json_array();
+	json_t *pins = json_array();
 	for (size_t i = 0; i < snapshot->standby_count; i++) {
 		json_array_append_new(standbys, standby_object(snapshot, &snapshot->standbys[i]));
 	}
 	for (size_t i = 0; i < snapshot->slot_count; i++) {
 		json_array_append_new(slots, slot_object(snapshot, &snapshot->slots[i]));
+	}
+	for (size_t i = 0; i < snapshot->pin_count; i++) {
+		json_array_append_new(pins, pin_object(snapshot, &snapshot->pins[i]));
 	}
 	put(root, "name", json_string(snapshot->relay_name));
 	put(root, "version", json_string(WALRELAY_VERSION));
@@ -245,6 +262,7 @@ char *status_format(const struct snapshot *snapshot)
 	put(root, "currency", json_string(snapshot->currency));
 	put(root, "time_zone", json_string(snapshot->time_zone));
 	put(root, "slots", slots);
+	put(root, "pins", pins);
 	char *text = json_dumps(root, JSON_INDENT(2));
 	assert(text != NULL);
 	json_decref(root);

@@ -317,6 +317,7 @@ struct status_server *status_server_open(const struct status_server_options *opt
 		.downstream = options->downstream,
 		.store = options->store,
 		.slots = options->slots,
+		.pins = options->pins,
 		.cluster = options->cluster,
 		.destinations = options->destinations,
 	};

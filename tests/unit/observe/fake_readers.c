@@ -84,6 +84,15 @@ struct slot_stats *fake_readers_add_slot(const char *name, lsn_t restart_lsn)
 	return slot;
 }
 
+struct pin_stats *fake_readers_add_pin(const char *name, lsn_t lsn)
+{
+	assert(fake_readers.pin_count < FAKES_MAX);
+	struct pin_stats *pin = &fake_readers.pins[fake_readers.pin_count++];
+	*pin = (struct pin_stats){.lsn = lsn, .created_us = 1000000};
+	snprintf(pin->name, sizeof(pin->name), "%s", name);
+	return pin;
+}
+
 const char *upstream_state_name(enum upstream_state state)
 {
 	static const char *const names[] = {
@@ -197,4 +206,14 @@ size_t slots_list(struct slots *slots, struct slot_stats *stats_out, size_t capa
 		memcpy(stats_out, fake_readers.slots, filled * sizeof(*stats_out));
 	}
 	return fake_readers.slot_count;
+}
+
+size_t pins_list(struct pins *pins, struct pin_stats *stats_out, size_t capacity)
+{
+	(void)pins;
+	size_t filled = fake_readers.pin_count < capacity ? fake_readers.pin_count : capacity;
+	if (filled > 0) {
+		memcpy(stats_out, fake_readers.pins, filled * sizeof(*stats_out));
+	}
+	return fake_readers.pin_count;
 }

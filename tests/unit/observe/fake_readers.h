@@ -18,6 +18,8 @@ struct fake_readers {
 	size_t standby_count;
 	struct slot_stats slots[FAKES_MAX];
 	size_t slot_count;
+	struct pin_stats pins[FAKES_MAX];
+	size_t pin_count;
 	size_t connection_count;
 	bool is_link_offered;
 	struct shared_encoder_stats link;
@@ -38,5 +40,7 @@ struct standby_stats *fake_readers_add_standby(const char *application_name, uin
 /* "other" is there from the beginning. */
 struct destination_stats *fake_readers_add_destination(const char *name);
 struct slot_stats *fake_readers_add_slot(const char *name, lsn_t restart_lsn);
+/* It never ends. */
+struct pin_stats *fake_readers_add_pin(const char *name, lsn_t lsn);
 
 #endif

@@ -93,6 +93,26 @@ static void test_status__tells_standbys_and_slots(void **state)
 	json_decref(root);
 }
 
+static void test_status__tells_pins(void **state)
+{
+	(void)state;
+	fake_readers_add_pin("snap-1", 0x2000100);
+	fake_readers_add_pin("snap-2", 0x100)->lost = true;
+	fake_readers.pins[1].expires_us = INT64_C(1767323045000000);
+	json_t *root = read_back();
+	json_t *first = json_array_get(json_object_get(root, "pins"), 0);
+	json_t *second = json_array_get(json_object_get(root, "pins"), 1);
+	assert_string_equal(text_at(first, "name"), "snap-1");
+	assert_string_equal(text_at(first, "lsn"), "0/2000100");
+	assert_true(json_is_null(json_object_get(first, "expires")));
+	assert_true(json_is_false(json_object_get(first, "lost")));
+	assert_int_equal(number_at(first, "retained_bytes"), 16777216);
+	assert_string_equal(text_at(second, "expires"), "2026-01-02T03:04:05.000Z");
+	assert_true(json_is_true(json_object_get(second, "lost")));
+	assert_int_equal(number_at(second, "retained_bytes"), 0);
+	json_decref(root);
+}
+
 static void test_status__before_anything_is_known_says_null(void **state)
 {
 	(void)state;
@@ -164,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_status__tells_relay_upstream_and_spool, setup),
 		cmocka_unit_test_setup(test_status__tells_standbys_and_slots, setup),
+		cmocka_unit_test_setup(test_status__tells_pins, setup),
 		cmocka_unit_test_setup(test_status__before_anything_is_known_says_null, setup),
 		cmocka_unit_test_setup(test_status__a_backup_has_no_lag, setup),
 		cmocka_unit_test_setup(test_status__stays_json_with_hostile_names, setup),
