@@ -105,6 +105,8 @@ const char *standby_state_name(enum standby_state state); /* as pg_stat_replicat
 
 /* How many loops there will be, and count, with that option. */
 unsigned downstream_loop_count(unsigned sender_threads);
+/* One of them, for whoever watches that it turns; below downstream_loop_count(). */
+struct loop *downstream_loop(struct downstream *downstream, unsigned number);
 
 struct downstream *downstream_new(
 	const struct downstream_options *options, struct error *err) MUST_CHECK;

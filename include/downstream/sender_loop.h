@@ -28,6 +28,7 @@ struct sender_loop *sender_loop_new(
 	const struct sender_loop_options *options, struct error *err) MUST_CHECK;
 /* Joins the thread. No session may be left. Accepts NULL, sets NULL. */
 void sender_loop_free(struct sender_loop **sender);
+struct loop *sender_loop_thread(struct sender_loop *sender);
 bool sender_loop_start(struct sender_loop *sender, struct error *err) MUST_CHECK;
 
 /* Any thread. */

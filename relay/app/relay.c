@@ -11,6 +11,7 @@
 #include "app/relay_replace.h"
 #include "app/service_manager.h"
 #include "app/signals.h"
+#include "app/watchdog.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/pid_file.h"
@@ -41,6 +42,7 @@ struct relay {
 	struct wal_store *store;
 	struct loop *main_loop;
 	struct loop *upstream_loop;
+	struct watchdog *watchdog;
 	struct upstream *upstream;
 	struct accounting *accounting;
 	struct backup_passthrough *backups;
@@ -191,6 +193,20 @@ static bool open_downstream(struct relay *relay, struct error *err)
 	};
 	relay->downstream = downstream_new(&options, err);
 	return relay->downstream != NULL;
+}
+
+/* The upstream's loop is not watched: it may wait for names and for the state database. */
+static bool open_watched_downstream(struct relay *relay, struct error *err)
+{
+	relay->watchdog = watchdog_new(relay->main_loop, err);
+	if (relay->watchdog == NULL || !open_downstream(relay, err)) {
+		return false;
+	}
+	unsigned count = downstream_loop_count(relay->config->relay.sender_threads);
+	for (unsigned i = 0; i < count; i++) {
+		watchdog_watch(relay->watchdog, downstream_loop(relay->downstream, i));
+	}
+	return true;
 }
 
 static bool open_upstream(struct relay *relay, struct error *err)
@@ -362,7 +378,7 @@ static bool open_all(struct relay *relay, struct error *err)
 	inherited_sockets_take(&inherited, &inherited_count);
 	relay->main_loop = loop_new("main", err);
 	bool ok = relay->main_loop != NULL && open_spool(relay, err) &&
-		  open_accounting(relay, err) && open_downstream(relay, err) &&
+		  open_accounting(relay, err) && open_watched_downstream(relay, err) &&
 		  open_upstream(relay, err) && open_doors(relay, inherited, inherited_count, err);
 	inherited_sockets_close(inherited, inherited_count);
 	free(inherited);
@@ -407,6 +423,7 @@ static bool start(struct relay *relay, struct error *err)
 	}
 	upstream_start(relay->upstream);
 	accounting_start(relay->accounting);
+	watchdog_start(relay->watchdog);
 	return true;
 }
 
@@ -470,6 +487,7 @@ void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_co
 	close_doors(relay);
 	close_upstream(relay);
 	downstream_free(&relay->downstream);
+	watchdog_free(&relay->watchdog);
 	accounting_free(&relay->accounting);
 	backup_passthrough_free(&relay->backups);
 	wal_store_close(&relay->store);

@@ -41,3 +41,19 @@ void service_manager_stopping(void)
 {
 	notify("STOPPING=1");
 }
+
+int64_t service_manager_watchdog_us(void)
+{
+#ifdef HAVE_SYSTEMD
+	uint64_t interval_us = 0;
+	if (sd_watchdog_enabled(0, &interval_us) > 0 && interval_us <= INT64_MAX) {
+		return (int64_t)interval_us;
+	}
+#endif
+	return 0;
+}
+
+void service_manager_alive(void)
+{
+	notify("WATCHDOG=1");
+}

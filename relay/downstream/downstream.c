@@ -268,6 +268,12 @@ void downstream_set_limits(struct downstream *downstream, const struct downstrea
 	downstream_tell_caps(downstream);
 }
 
+struct loop *downstream_loop(struct downstream *downstream, unsigned number)
+{
+	assert(number < downstream->sender_count);
+	return sender_loop_thread(downstream->senders[number]);
+}
+
 void downstream_tell_caps(struct downstream *downstream)
 {
 	for (unsigned i = 0; i < downstream->sender_count; i++) {

@@ -88,6 +88,11 @@ void sender_loop_accept(struct sender_loop *sender, const struct session_arrival
 	loop_post(sender->host.loop, take_arrival, posted);
 }
 
+struct loop *sender_loop_thread(struct sender_loop *sender)
+{
+	return sender->host.loop;
+}
+
 unsigned sender_loop_load(const struct sender_loop *sender)
 {
 	return atomic_load(&sender->load);

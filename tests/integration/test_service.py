@@ -47,6 +47,20 @@ def test_systemd_hears_of_start_reload_upgrade_and_stop(site):
     manager.hears("STOPPING=1")
 
 
+def test_systemd_hears_that_the_relay_is_alive(site):
+    manager = Manager(site.directory)
+    relay = site.relay(site.primary(), start=False)
+    # Without WATCHDOG_PID it is for whoever gets it: the process is started by way of setpriv.
+    relay.start(env={**os.environ, "NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "400000"})
+    for _ in range(3):
+        manager.hears("WATCHDOG=1")
+    relay.send(signal.SIGUSR2)
+    manager.hears("READY=1")
+    manager.hears("WATCHDOG=1")
+    relay.wait_ready()
+    relay.stop()
+
+
 def test_sigusr1_opens_the_log_anew(site):
     log = site.directory / "walrelay.log"
     relay = site.relay(site.primary(), start=False, relay={"log_file": log})
