@@ -1,18 +1,33 @@
 """What the relay says about itself over HTTP: names of INTERFACE, values that are true."""
+import re
+
 import pytest
 
 from support.relay import parse_metrics
+from support.replication import command
 from support.wait import wait_until
 from support.wal import parse_lsn
 
-METRICS = """walrelay_build_info walrelay_upstream_connected walrelay_upstream_received_lsn_bytes
-walrelay_upstream_flushed_lsn_bytes walrelay_upstream_reconnects_total
-walrelay_upstream_wal_bytes_total walrelay_upstream_wire_bytes_total walrelay_timeline
-walrelay_spool_bytes walrelay_spool_oldest_lsn_bytes walrelay_spool_free_bytes
-process_cpu_seconds_total process_resident_memory_bytes process_open_fds process_max_fds
-process_start_time_seconds""".split()
-STANDBY_METRICS = """walrelay_standby_sent_lsn_bytes walrelay_standby_write_lsn_bytes
-walrelay_standby_flush_lsn_bytes walrelay_standby_replay_lsn_bytes walrelay_standby_lag_bytes""".split()
+# Every name and its labels; a standby's samples come with its first reports.
+METRICS = {name: labels.split() for labels, names in {
+    "version": "build_info",
+    "": """upstream_connected upstream_received_lsn_bytes upstream_flushed_lsn_bytes
+        upstream_reconnects_total upstream_wal_bytes_total upstream_wire_bytes_total timeline
+        spool_bytes spool_oldest_lsn_bytes spool_free_bytes""",
+    "destination": """standbys destination_wal_bytes_total destination_wire_bytes_total
+        destination_wire_received_bytes_total destination_billed_bytes_total
+        destination_rate_cap_bytes_per_second""",
+    "standby destination": """standby_sent_lsn_bytes standby_write_lsn_bytes standby_flush_lsn_bytes
+        standby_replay_lsn_bytes standby_lag_bytes standby_replay_lag_seconds""",
+    "destination currency": "destination_cost_total",
+    "destination period": """destination_used_bytes destination_limit_bytes
+        destination_forecast_bytes""",
+    "destination state": "destination_state",
+    "slot": "slot_retained_bytes",
+}.items() for name in names.split()}
+# As the client libraries of Prometheus name them.
+PROCESS_METRICS = """cpu_seconds_total resident_memory_bytes virtual_memory_bytes open_fds max_fds
+start_time_seconds""".split()
 
 
 @pytest.fixture(name="pair")
@@ -30,9 +45,6 @@ def test_metrics_are_well_formed_and_true(site, pair):
     status, text = relay.get("/metrics")
     assert status == 200
     samples = parse_metrics(text)
-    for name in METRICS + STANDBY_METRICS:
-        assert name in samples, name
-        assert f"# HELP {name} " in text and f"# TYPE {name} " in text, name
     keys = [(name, tuple(sorted(labels.items()))) for name, all_of in samples.items()
             for labels, _ in all_of]
     assert len(keys) == len(set(keys)), "a series occurs twice"
@@ -44,6 +56,33 @@ def test_metrics_are_well_formed_and_true(site, pair):
     assert relay.metric("timeline") == 1
     wait_until(lambda: relay.metric("standby_replay_lsn_bytes", standby="standby") >= target, 15)
     assert relay.metric("standby_lag_bytes", standby="standby") == 0
+
+
+def test_every_metric_is_there_with_its_labels_and_help(site):
+    primary = site.primary()
+    relay = site.relay(primary, **{"destination here": {
+        "match": "application standby", "price_per_gb": "0.09", "rate_cap": "200Mbit/s",
+        "daily_limit": "20GB", "monthly_limit": "500GB"}})
+    command(relay, "CREATE_REPLICATION_SLOT standby PHYSICAL")
+    standby = site.standby(primary, relay, "standby", slot="standby", wal_receiver_status_interval="1s")
+    site.pgbench(primary, rate=20, seconds=300)
+    standby.catch_up(primary)
+    wait_until(lambda: relay.metric("standby_replay_lag_seconds", standby="standby") is not None,
+               what="a replay lag")
+    text = relay.get("/metrics")[1]
+    samples = parse_metrics(text)
+    described = set(re.findall(r"^# HELP (\w+) \S.*\.$", text, re.MULTILINE))
+    assert described == set(re.findall(r"^# TYPE (\w+) (?:counter|gauge)$", text, re.MULTILINE))
+    for name, labels in METRICS.items():
+        found = samples.get(f"walrelay_{name}", [])
+        assert found and f"walrelay_{name}" in described, name
+        assert all(sorted(has) == sorted(labels) for has, _ in found), (name, found)
+    for name in PROCESS_METRICS:
+        assert f"process_{name}" in samples and f"process_{name}" in described, name
+    for label, names in {"period": {"day", "month"}, "destination": {"here", "other"},
+                         "state": {"ok", "warning", "throttled", "paused"}}.items():
+        family = "destination_state" if label == "state" else "destination_used_bytes"
+        assert {has[label] for has, _ in samples[f"walrelay_{family}"]} == names
 
 
 def test_status_is_json_with_the_state_of_things(site, pair):

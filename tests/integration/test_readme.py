@@ -135,11 +135,3 @@ def test_two_sites(site):
     hub = site.processes[-2]
     wait_until(lambda: "over a link" in hub.log_text(), what="the hub to stream over a link")
     wait_until(lambda: "streaming from" in edge.log_text(), what="the edge to stream")
-
-
-def test_the_sample_configuration_is_right(site):
-    sample = ROOT / "docker" / "sample"
-    (site.directory / "relay_hba.conf").write_text((sample / "relay_hba.conf").read_text())
-    (site.directory / "walrelay.ini").write_text(replaced(
-        (sample / "walrelay.ini").read_text(), {"/var/lib/walrelay": str(site.directory / "lib")}))
-    shell(f"{binary()} check --offline -c walrelay.ini", site.directory)
