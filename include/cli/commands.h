@@ -25,6 +25,7 @@ int cli_status(int argc, char **argv);
 int cli_usage(int argc, char **argv);
 int cli_nagios(int argc, char **argv);
 int cli_user(int argc, char **argv);
+int cli_fetch(int argc, char **argv);
 int cli_pin(int argc, char **argv);
 int cli_reset(int argc, char **argv);
 

@@ -12,6 +12,7 @@ static const struct cli_command commands[] = {
 	{"usage", cli_usage, "show bytes and cost per destination"},
 	{"nagios", cli_nagios, "check a running relay, as a Nagios plugin"},
 	{"user", cli_user, "make a line for auth_file from a password"},
+	{"fetch", cli_fetch, "take a file of WAL out of a relay, as a restore_command"},
 	{"pin", cli_pin, "keep WAL for something that is not connected yet"},
 	{"reset", cli_reset, "begin a new range of WAL, or follow another cluster (offline)"},
 	{NULL, NULL, NULL},
