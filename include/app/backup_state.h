@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "downstream/passthrough.h"
+#include "protocol/backup_progress.h"
 #include "protocol/backup_stream.h"
 #include "protocol/wire.h"
 
@@ -55,7 +56,8 @@ struct backup {
 	struct event *read_event;
 	struct event *write_event;
 	struct wire_writer writer;
-	struct error err; /* with BACKUP_FAILING */
+	struct backup_progress progress; /* of the command */
+	struct error err;                /* with BACKUP_FAILING */
 	bool is_input_held;
 	bool is_copy_done_due; /* a COPY OUT ended, by CopyDone or by an error: the result that
 				* follows decides */
@@ -79,6 +81,8 @@ void backup_set_mode(struct backup *backup, enum backup_mode mode);
 /* One result or one message; false: there is none to be had now. */
 bool backup_take_one(struct backup *backup);
 void backup_drop_chunk(struct backup *backup);
+/* Of what has become of backup->progress, the session is told. */
+void backup_tell_progress(struct backup *backup);
 void backup_on_notice(void *context, const struct pg_result *result);
 /* What backup_set_mode() made. */
 void backup_free_codecs(struct backup *backup);

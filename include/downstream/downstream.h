@@ -12,6 +12,7 @@
 #include "downstream/passthrough.h"
 #include "downstream/shared_encoder.h"
 #include "net/loop.h"
+#include "protocol/backup_progress.h"
 #include "protocol/lsn.h"
 #include "spool/cluster.h"
 #include "spool/slots.h"
@@ -77,6 +78,13 @@ enum standby_state {
 	STANDBY_STOPPING,
 };
 
+/* A base backup on its way; BACKUP_PHASE_NONE: there is none. */
+struct standby_backup {
+	enum backup_phase phase;
+	uint64_t done_bytes;
+	uint64_t total_bytes; /* estimated; 0: not known */
+};
+
 struct standby_stats {
 	uint32_t pid; /* as told in BackendKeyData */
 	char user[64];
@@ -96,7 +104,8 @@ struct standby_stats {
 	uint64_t wal_bytes;
 	uint64_t wire_sent_bytes;
 	uint64_t wire_received_bytes;
-	uint64_t backup_bytes;     /* of a base backup passing through */
+	uint64_t backup_bytes; /* of base backups that passed through, as they were sent */
+	struct standby_backup backup;
 	bool is_link;              /* a relay that takes batches */
 	uint64_t link_reach_bytes; /* how far back those refer */
 };

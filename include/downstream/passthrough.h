@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "net/loop.h"
+#include "protocol/backup_progress.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,8 @@ struct passthrough_client {
 	 * until told again (false). May be NULL: the upstream's connection then holds what comes.
 	 */
 	void (*hold_input)(void *context, bool is_held);
+	/* How far the command is; often. May be NULL. */
+	void (*progress)(void *context, const struct backup_progress *progress);
 };
 
 /* What the provider offers. */

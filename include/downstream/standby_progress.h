@@ -30,6 +30,9 @@ struct standby_progress {
 	_Atomic uint64_t wire_sent_bytes;
 	_Atomic uint64_t wire_received_bytes;
 	_Atomic uint64_t backup_bytes;
+	_Atomic uint32_t backup_phase; /* enum backup_phase */
+	_Atomic uint64_t backup_done_bytes;
+	_Atomic uint64_t backup_total_bytes;
 	_Atomic bool is_link;
 	_Atomic uint64_t link_reach_bytes;
 	_Atomic uint64_t xmin; /* epoch << 32 | xid; 0: none */
@@ -47,6 +50,9 @@ void standby_progress_on_status(struct standby_progress *progress,
 	const struct standby_status *status, int64_t unix_now_us, int64_t replay_lag_us);
 void standby_progress_on_feedback(
 	struct standby_progress *progress, const struct standby_feedback *feedback);
+void standby_progress_on_backup(
+	struct standby_progress *progress, const struct backup_progress *backup);
+void standby_progress_end_backup(struct standby_progress *progress);
 /* Fills what numbers there are into stats_out. */
 void standby_progress_read(
 	const struct standby_progress *progress, struct standby_stats *stats_out);

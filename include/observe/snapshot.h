@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct recorder;
+
 struct snapshot_sources {
 	const char *relay_name;
 	struct upstream *upstream;
@@ -28,22 +30,46 @@ struct snapshot_sources {
 	struct pins *pins;
 	struct cluster *cluster;
 	struct destinations *destinations; /* its owner's thread takes the snapshot */
+	const struct recorder *recorder;   /* NULL: paces are not known */
+};
+
+/* What of late was done a second, and what is left takes; PACE_UNKNOWN (observe/pace). */
+struct upstream_pace {
+	double wal_per_second;
+	double wire_per_second;
+	double catch_up_seconds; /* until we have what the upstream has */
+};
+
+struct standby_pace {
+	double wal_per_second; /* of what it says to have */
+	double wire_per_second;
+	double catch_up_seconds; /* where it is far behind */
+	double backup_per_second;
+	double backup_seconds;
+};
+
+struct destination_pace {
+	double wire_per_second;
+	double wal_per_second;
 };
 
 struct snapshot {
 	const char *relay_name; /* belongs to the sources */
 	int64_t time_us;        /* Unix time */
 	struct upstream_stats upstream;
+	struct upstream_pace upstream_pace;
 	struct wal_store_stats store;
 	struct cluster_identity identity;
 	struct cluster_parameters parameters;
 	struct standby_stats *standbys;
+	struct standby_pace *standby_paces; /* one for each */
 	size_t standby_count;
 	struct slot_stats *slots;
 	size_t slot_count;
 	struct pin_stats *pins;
 	size_t pin_count;
 	struct destination_stats *destinations;
+	struct destination_pace *destination_paces; /* one for each */
 	size_t destination_count;
 	const char *currency; /* belongs to the sources */
 	const char *time_zone;
@@ -58,7 +84,11 @@ void snapshot_release(struct snapshot *snapshot);
 
 /* WAL streams to it, now or in a moment: it is counted as a standby. */
 bool snapshot_is_streaming(const struct standby_stats *standby);
-/* How far behind what we received it is, by the best position it reports. */
+/* WAL that the upstream last said to have and we have not received; 0: none, or not known. */
+uint64_t snapshot_behind_bytes(const struct snapshot *snapshot);
+/* The best position it reports; LSN_INVALID: none. */
+lsn_t snapshot_position(const struct standby_stats *standby);
+/* How far behind what we received it is, by that. */
 uint64_t snapshot_lag_bytes(const struct snapshot *snapshot, const struct standby_stats *standby);
 /* WAL a slot holds behind what we received; 0 when it holds none. */
 uint64_t snapshot_retained_bytes(const struct snapshot *snapshot, const struct slot_stats *slot);

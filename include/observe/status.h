@@ -1,15 +1,17 @@
 /*
  * status: a snapshot as the JSON of /api/status.
  *
- * LSNs are text as PostgreSQL writes them, times ISO 8601 in UTC, sizes bytes; what is not known is
- * null.
+ * Spelled as observe/json_values says; what is not known is null. Paces ("..._per_second",
+ * "catch_up_seconds", "seconds_left") are of the last ten seconds.
  */
 #ifndef OBSERVE_STATUS_H
 #define OBSERVE_STATUS_H
 
 #include "observe/snapshot.h"
 
-/* malloc'ed. */
-char *status_format(const struct snapshot *snapshot);
+struct history;
+
+/* malloc'ed. history: NULL: without it. */
+char *status_format(const struct snapshot *snapshot, const struct history *history);
 
 #endif

@@ -86,6 +86,26 @@ void backup_drop_chunk(struct backup *backup)
 	backup->chunk = NULL;
 }
 
+void backup_tell_progress(struct backup *backup)
+{
+	if (backup->client->progress != NULL && !backup->is_closed) {
+		backup->client->progress(backup->client->context, &backup->progress);
+	}
+}
+
+/* What the client of a backup is sent, before it is encoded between relays. */
+static void note_data(struct backup *backup, const void *body, size_t length)
+{
+	bool is_opaque = backup->mode == BACKUP_AS_IS && backup->is_link_asked;
+	if (is_opaque) {
+		/* Made by the relay before us for the one behind us: only its own size is known. */
+		backup->progress.total_bytes = 0;
+		backup->progress.format = BACKUP_FORMAT_PLAIN;
+	}
+	backup_progress_on_data(&backup->progress, body, length);
+	backup_tell_progress(backup);
+}
+
 static void begin_copy_out(struct backup *backup)
 {
 	if (backup->mode == BACKUP_ENCODED) {
@@ -126,6 +146,7 @@ static bool take_decoded(struct backup *backup)
 	const char *reason = NULL;
 	switch (backup_decoder_read(backup->decoder, &payload, &length, &reason)) {
 	case DECODE_OK:
+		note_data(backup, payload, length);
 		backup->client->send(backup->client->context, 'd', payload, length);
 		return true;
 	case DECODE_BAD: reject_answer(backup, reason); return true;
@@ -162,6 +183,8 @@ static void send_copy_done(struct backup *backup)
 		return;
 	}
 	backup->is_copy_done_due = false;
+	backup_progress_on_copy_done(&backup->progress);
+	backup_tell_progress(backup);
 	if (backup->mode == BACKUP_ENCODED) {
 		event_del(backup->flush_event);
 		backup_encoder_end(backup->encoder);
@@ -193,10 +216,22 @@ static bool is_expected(const struct backup *backup, ExecStatusType status)
 	return status != PGRES_COPY_BOTH && !(is_copy && backup->state == BACKUP_FAILING);
 }
 
+/* The result that names the tablespaces tells by its third column how large they are. */
+static void note_sizes(struct backup *backup, const PGresult *result)
+{
+	for (int row = 0; PQnfields(result) == 3 && row < PQntuples(result); row++) {
+		backup_progress_on_size(&backup->progress,
+			PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2));
+	}
+}
+
 static void pass_result(struct backup *backup, const PGresult *result)
 {
 	switch (PQresultStatus(result)) {
-	case PGRES_TUPLES_OK: result_write_rows(&backup->writer, result); break;
+	case PGRES_TUPLES_OK:
+		note_sizes(backup, result);
+		result_write_rows(&backup->writer, result);
+		break;
 	case PGRES_COMMAND_OK: result_write_command_complete(&backup->writer, result); break;
 	case PGRES_COPY_OUT:
 		result_write_copy(&backup->writer, 'H', result);
@@ -267,6 +302,7 @@ static bool take_copy_data(struct backup *backup)
 		backup_decoder_give(backup->decoder, bytes, (size_t)length);
 		return true;
 	}
+	note_data(backup, bytes, (size_t)length);
 	if (backup->mode == BACKUP_ENCODED) {
 		encode(backup, bytes, (size_t)length);
 	} else {

@@ -223,6 +223,8 @@ static bool send_query(struct backup *backup)
 static void send_command(struct backup *backup)
 {
 	backup_enter(backup, BACKUP_ANSWERING);
+	backup_progress_begin(&backup->progress);
+	backup_tell_progress(backup);
 	bool is_sent = send_query(backup);
 	free(backup->command);
 	backup->command = NULL;

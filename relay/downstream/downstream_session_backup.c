@@ -145,6 +145,14 @@ static void hold_input(void *context, bool is_held)
 	}
 }
 
+static void on_progress(void *context, const struct backup_progress *progress)
+{
+	struct downstream_session *session = context;
+	if (!session->is_uploading) {
+		standby_progress_on_backup(&session->progress, progress);
+	}
+}
+
 static void close_backup(void *context)
 {
 	struct downstream_session *session = context;
@@ -170,6 +178,7 @@ static void tell_result(struct downstream_session *session)
 	session->backup_result = BACKUP_GOES_ON;
 	session->backup_error = NULL;
 	rate_share_set_use(session->share, RATE_WAL);
+	standby_progress_end_backup(&session->progress);
 	end_backup(session);
 	if (result == BACKUP_FAILED) {
 		session_fail_command(session, err);
@@ -214,7 +223,8 @@ void session_start_backup(
 			.has_room = has_room,
 			.finished = on_finished,
 			.failed = on_failed,
-			.hold_input = hold_input};
+			.hold_input = hold_input,
+			.progress = on_progress};
 		session->backup = passthrough->open(
 			passthrough->context, session->host->loop, &session->backup_client);
 	}
@@ -230,6 +240,7 @@ void session_start_backup(
 void session_close_backup(struct downstream_session *session)
 {
 	session->is_backup_over = false;
+	standby_progress_end_backup(&session->progress);
 	turns_leave(session->host->turns, &session->backup_turn);
 	if (session->backup_output != NULL) {
 		evbuffer_free(session->backup_output);

@@ -59,6 +59,19 @@ void standby_progress_on_feedback(
 		feedback_full_xid(feedback->catalog_xmin, feedback->catalog_xmin_epoch));
 }
 
+void standby_progress_on_backup(
+	struct standby_progress *progress, const struct backup_progress *backup)
+{
+	progress_set(progress->backup_done_bytes, backup->done_bytes);
+	progress_set(progress->backup_total_bytes, backup->total_bytes);
+	progress_set(progress->backup_phase, backup->phase);
+}
+
+void standby_progress_end_backup(struct standby_progress *progress)
+{
+	progress_set(progress->backup_phase, BACKUP_PHASE_NONE);
+}
+
 void standby_progress_read(const struct standby_progress *progress, struct standby_stats *stats_out)
 {
 	stats_out->state = (enum standby_state)progress_get(progress->state);
@@ -73,6 +86,9 @@ void standby_progress_read(const struct standby_progress *progress, struct stand
 	stats_out->wire_sent_bytes = progress_get(progress->wire_sent_bytes);
 	stats_out->wire_received_bytes = progress_get(progress->wire_received_bytes);
 	stats_out->backup_bytes = progress_get(progress->backup_bytes);
+	stats_out->backup.phase = (enum backup_phase)progress_get(progress->backup_phase);
+	stats_out->backup.done_bytes = progress_get(progress->backup_done_bytes);
+	stats_out->backup.total_bytes = progress_get(progress->backup_total_bytes);
 	stats_out->is_link = progress_get(progress->is_link);
 	stats_out->link_reach_bytes = progress_get(progress->link_reach_bytes);
 }

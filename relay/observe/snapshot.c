@@ -9,6 +9,8 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "observe/pace.h"
+#include "observe/recorder.h"
 
 /* More than were there a moment ago: sessions come and go between the two questions. */
 #define LIST_HEADROOM 16
@@ -71,6 +73,26 @@ static void take_destinations(const struct destinations *destinations, struct sn
 	snapshot->time_zone = destinations_time_zone(destinations);
 }
 
+static void take_paces(const struct recorder *recorder, struct snapshot *snapshot)
+{
+	snapshot->standby_paces =
+		memory_new((snapshot->standby_count + 1) * sizeof(*snapshot->standby_paces));
+	snapshot->destination_paces = memory_new(
+		(snapshot->destination_count + 1) * sizeof(*snapshot->destination_paces));
+	snapshot->upstream_pace = (struct upstream_pace){PACE_UNKNOWN, PACE_UNKNOWN, PACE_UNKNOWN};
+	for (size_t i = 0; i < snapshot->standby_count; i++) {
+		snapshot->standby_paces[i] = (struct standby_pace){
+			PACE_UNKNOWN, PACE_UNKNOWN, PACE_UNKNOWN, PACE_UNKNOWN, PACE_UNKNOWN};
+	}
+	for (size_t i = 0; i < snapshot->destination_count; i++) {
+		snapshot->destination_paces[i] =
+			(struct destination_pace){PACE_UNKNOWN, PACE_UNKNOWN};
+	}
+	if (recorder != NULL) {
+		recorder_fill(recorder, snapshot);
+	}
+}
+
 void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snapshot_out)
 {
 	struct snapshot snapshot = {.relay_name = sources->relay_name};
@@ -97,12 +119,15 @@ void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snap
 	cluster_read_parameters(sources->cluster, &snapshot.parameters);
 	make_printable(snapshot.parameters.server_version);
 	process_stats_read(&snapshot.process);
+	take_paces(sources->recorder, &snapshot);
 	*snapshot_out = snapshot;
 }
 
 void snapshot_release(struct snapshot *snapshot)
 {
 	free(snapshot->standbys);
+	free(snapshot->standby_paces);
+	free(snapshot->destination_paces);
 	free(snapshot->slots);
 	free(snapshot->pins);
 	free(snapshot->destinations);
@@ -120,17 +145,32 @@ static uint64_t bytes_behind(lsn_t end, lsn_t position)
 	return end > position ? end - position : 0;
 }
 
-uint64_t snapshot_lag_bytes(const struct snapshot *snapshot, const struct standby_stats *standby)
+uint64_t snapshot_behind_bytes(const struct snapshot *snapshot)
+{
+	lsn_t received_lsn = snapshot->store.received_lsn;
+	return received_lsn == LSN_INVALID
+		       ? 0
+		       : bytes_behind(snapshot->upstream.server_end_lsn, received_lsn);
+}
+
+lsn_t snapshot_position(const struct standby_stats *standby)
 {
 	/* A receiver that replays nothing (pg_receivewal) reports no replay position. */
 	const lsn_t reported[] = {
 		standby->replay_lsn, standby->flush_lsn, standby->write_lsn, standby->sent_lsn};
 	for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++) {
 		if (reported[i] != LSN_INVALID) {
-			return bytes_behind(snapshot->store.received_lsn, reported[i]);
+			return reported[i];
 		}
 	}
-	return bytes_behind(snapshot->store.received_lsn, snapshot->store.oldest_lsn);
+	return LSN_INVALID;
+}
+
+uint64_t snapshot_lag_bytes(const struct snapshot *snapshot, const struct standby_stats *standby)
+{
+	lsn_t position = snapshot_position(standby);
+	return bytes_behind(snapshot->store.received_lsn,
+		position != LSN_INVALID ? position : snapshot->store.oldest_lsn);
 }
 
 uint64_t snapshot_retained_bytes(const struct snapshot *snapshot, const struct slot_stats *slot)

@@ -20,6 +20,7 @@
 #include "net/listen_socket.h"
 #include "observe/metrics.h"
 #include "observe/readiness.h"
+#include "observe/recorder.h"
 #include "observe/snapshot.h"
 #include "observe/status.h"
 #include "observe/usage.h"
@@ -30,7 +31,7 @@
 #define REST_US           100000
 #define LOG_INTERVAL_US   60000000
 
-enum deadline { DEADLINE_REST_OVER, DEADLINE_COUNT };
+enum deadline { DEADLINE_REST_OVER, DEADLINE_LOOK, DEADLINE_COUNT };
 
 struct status_server {
 	struct loop *loop;
@@ -40,6 +41,7 @@ struct status_server {
 	struct evhttp *http;
 	struct evconnlistener **acceptors; /* one a socket, owned by http */
 	struct deadlines deadlines;
+	struct recorder *recorder;
 	int64_t logged_at_us; /* 0: never */
 };
 
@@ -107,13 +109,28 @@ static int answer_metrics(
 	return HTTP_OK;
 }
 
+/* "?history=1" */
+static bool asks_for(const struct evhttp_uri *uri, const char *name)
+{
+	const char *text = evhttp_uri_get_query(uri);
+	struct evkeyvalq query = {0};
+	if (text == NULL || evhttp_parse_query_str(text, &query) != 0) {
+		return false;
+	}
+	const char *value = evhttp_find_header(&query, name);
+	bool is_asked = value != NULL && strcmp(value, "1") == 0;
+	evhttp_clear_headers(&query);
+	return is_asked;
+}
+
 static int answer_status(
 	struct status_server *server, const struct evhttp_uri *uri, struct evbuffer *body)
 {
-	(void)uri;
 	struct snapshot snapshot;
+	bool has_history = asks_for(uri, "history");
 	snapshot_take(&server->sources, &snapshot);
-	char *text = status_format(&snapshot);
+	char *text =
+		status_format(&snapshot, has_history ? recorder_history(server->recorder) : NULL);
 	snapshot_release(&snapshot);
 	evbuffer_add_printf(body, "%s\n", text);
 	free(text);
@@ -241,10 +258,24 @@ static void set_accepting(struct status_server *server, bool wanted)
 	}
 }
 
+static void look(struct status_server *server)
+{
+	struct snapshot snapshot;
+	snapshot_take(&server->sources, &snapshot);
+	recorder_take(server->recorder, &snapshot);
+	snapshot_release(&snapshot);
+	deadlines_set(&server->deadlines, DEADLINE_LOOK,
+		loop_now_us(server->loop) + RECORDER_INTERVAL_US);
+}
+
 static void on_deadline(void *context, int reason)
 {
-	(void)reason;
-	set_accepting(context, true);
+	struct status_server *server = context;
+	if (reason == DEADLINE_LOOK) {
+		look(server);
+	} else {
+		set_accepting(server, true);
+	}
 }
 
 /* Out of descriptors: left alone, libevent would try again at once and for ever. */
@@ -311,6 +342,7 @@ struct status_server *status_server_open(const struct status_server_options *opt
 	open_server = server;
 	server->loop = options->loop;
 	server->relay_name = memory_copy_text(options->relay_name);
+	server->recorder = recorder_new();
 	server->sources = (struct snapshot_sources){
 		.relay_name = server->relay_name,
 		.upstream = options->upstream,
@@ -320,6 +352,7 @@ struct status_server *status_server_open(const struct status_server_options *opt
 		.pins = options->pins,
 		.cluster = options->cluster,
 		.destinations = options->destinations,
+		.recorder = server->recorder,
 	};
 	if (!listen_sockets_open(addresses, inherited, inherited_count, &server->sockets, err) ||
 		!deadlines_init(&server->deadlines, server->loop, DEADLINE_COUNT, on_deadline,
@@ -328,6 +361,7 @@ struct status_server *status_server_open(const struct status_server_options *opt
 		status_server_close(&server);
 		return NULL;
 	}
+	deadlines_set(&server->deadlines, DEADLINE_LOOK, loop_now_us(server->loop));
 	return server;
 }
 
@@ -337,6 +371,7 @@ static void free_server(struct status_server *server)
 	if (server->http != NULL) {
 		evhttp_free(server->http);
 	}
+	recorder_free(&server->recorder);
 	free(server->acceptors);
 	free(server->relay_name);
 	free(server);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "observe/json_values.h"
+
 #define MONTHS_USUAL 12
 
 /* --- the question ------------------------------------------------------------------------------
@@ -70,18 +72,6 @@ bool usage_request_read(const char *from, const char *to, const char *by, const 
 /* --- the answer --------------------------------------------------------------------------------
  */
 
-/* Takes value over. */
-static void put(json_t *object, const char *key, json_t *value)
-{
-	int failed = json_object_set_new(object, key, value);
-	assert(failed == 0);
-}
-
-static json_t *bytes_value(uint64_t bytes)
-{
-	return json_integer(bytes > INT64_MAX ? INT64_MAX : (json_int_t)bytes);
-}
-
 static json_t *money_value(int64_t nanos)
 {
 	return json_real((double)nanos / 1e9);
@@ -95,50 +85,54 @@ static json_t *day_value(calendar_day day)
 
 static json_t *limit_value(uint64_t bytes)
 {
-	return bytes == 0 ? json_null() : bytes_value(bytes);
+	return bytes == 0 ? json_null() : json_bytes(bytes);
 }
 
 static void put_counts(json_t *object, const struct meter_counts *counts)
 {
-	put(object, "wal_bytes", bytes_value(counts->bytes[METER_WAL]));
-	put(object, "backup_bytes", bytes_value(counts->bytes[METER_BACKUP]));
-	put(object, "wire_bytes", bytes_value(counts->bytes[METER_WIRE_SENT]));
-	put(object, "wire_received_bytes", bytes_value(counts->bytes[METER_WIRE_RECEIVED]));
-	put(object, "billed_bytes", bytes_value(counts->bytes[METER_BILLED_SENT]));
-	put(object, "billed_received_bytes", bytes_value(counts->bytes[METER_BILLED_RECEIVED]));
-	put(object, "backup_billed_bytes", bytes_value(counts->bytes[METER_BACKUP_BILLED]));
+	json_put(object, "wal_bytes", json_bytes(counts->bytes[METER_WAL]));
+	json_put(object, "backup_bytes", json_bytes(counts->bytes[METER_BACKUP]));
+	json_put(object, "wire_bytes", json_bytes(counts->bytes[METER_WIRE_SENT]));
+	json_put(object, "wire_received_bytes", json_bytes(counts->bytes[METER_WIRE_RECEIVED]));
+	json_put(object, "billed_bytes", json_bytes(counts->bytes[METER_BILLED_SENT]));
+	json_put(object, "billed_received_bytes", json_bytes(counts->bytes[METER_BILLED_RECEIVED]));
+	json_put(object, "backup_billed_bytes", json_bytes(counts->bytes[METER_BACKUP_BILLED]));
 }
 
-static json_t *destination_object(const struct destination_stats *destination)
+static json_t *destination_object(const struct snapshot *snapshot, size_t index)
 {
+	const struct destination_stats *destination = &snapshot->destinations[index];
+	const struct destination_pace *pace = &snapshot->destination_paces[index];
 	const struct quota_state *state = &destination->state;
 	bool has_limit =
 		destination->daily_limit_bytes != 0 || destination->monthly_limit_bytes != 0;
 	json_t *object = json_object();
-	put(object, "name", json_string(destination->name));
-	put(object, "provider", json_string(destination->provider));
-	put(object, "is_configured", json_boolean(destination->is_configured));
-	put(object, "priority", json_integer(destination->priority));
-	put(object, "state", json_string(quota_state_name(state)));
-	put(object, "limit", json_string(quota_rung_name(state->rung)));
-	put(object, "limit_period",
+	json_put(object, "name", json_string(destination->name));
+	json_put(object, "provider", json_string(destination->provider));
+	json_put(object, "is_configured", json_boolean(destination->is_configured));
+	json_put(object, "priority", json_integer(destination->priority));
+	json_put(object, "state", json_string(quota_state_name(state)));
+	json_put(object, "limit", json_string(quota_rung_name(state->rung)));
+	json_put(object, "limit_period",
 		has_limit ? json_string(state->period == QUOTA_MONTH ? "month" : "day")
 			  : json_null());
-	put(object, "rate_cap_bytes_per_second",
-		state->cap_bytes == QUOTA_NO_CAP ? json_null() : bytes_value(state->cap_bytes));
+	json_put(object, "rate_cap_bytes_per_second",
+		state->cap_bytes == QUOTA_NO_CAP ? json_null() : json_bytes(state->cap_bytes));
+	json_put(object, "wire_bytes_per_second", json_rate(pace->wire_per_second));
+	json_put(object, "wal_bytes_per_second", json_rate(pace->wal_per_second));
 	put_counts(object, &destination->counted);
-	put(object, "used_day_bytes", bytes_value(destination->used.day_bytes));
-	put(object, "used_month_bytes", bytes_value(destination->used.month_bytes));
-	put(object, "daily_limit_bytes", limit_value(destination->daily_limit_bytes));
-	put(object, "monthly_limit_bytes", limit_value(destination->monthly_limit_bytes));
-	put(object, "warn_at", json_real(destination->warn_at_basis_points / 10000.0));
-	put(object, "forecast_month_bytes", bytes_value(destination->forecast_bytes));
-	put(object, "limit_reached_on",
+	json_put(object, "used_day_bytes", json_bytes(destination->used.day_bytes));
+	json_put(object, "used_month_bytes", json_bytes(destination->used.month_bytes));
+	json_put(object, "daily_limit_bytes", limit_value(destination->daily_limit_bytes));
+	json_put(object, "monthly_limit_bytes", limit_value(destination->monthly_limit_bytes));
+	json_put(object, "warn_at", json_real(destination->warn_at_basis_points / 10000.0));
+	json_put(object, "forecast_month_bytes", json_bytes(destination->forecast_bytes));
+	json_put(object, "limit_reached_on",
 		destination->has_limit_day ? day_value(destination->limit_day) : json_null());
-	put(object, "cost_day", money_value(destination->day_cost_nanos));
-	put(object, "cost_month", money_value(destination->month_cost_nanos));
-	put(object, "saved_month_bytes", bytes_value(destination->saved_bytes));
-	put(object, "saved_month_cost", money_value(destination->saved_nanos));
+	json_put(object, "cost_day", money_value(destination->day_cost_nanos));
+	json_put(object, "cost_month", money_value(destination->month_cost_nanos));
+	json_put(object, "saved_month_bytes", json_bytes(destination->saved_bytes));
+	json_put(object, "saved_month_cost", money_value(destination->saved_nanos));
 	return object;
 }
 
@@ -146,7 +140,7 @@ json_t *usage_destinations(const struct snapshot *snapshot)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < snapshot->destination_count; i++) {
-		json_array_append_new(array, destination_object(&snapshot->destinations[i]));
+		json_array_append_new(array, destination_object(snapshot, i));
 	}
 	return array;
 }
@@ -161,17 +155,17 @@ static void add_line(void *context, const struct usage_line *line)
 	struct building *building = context;
 	char period[CALENDAR_DAY_TEXT_SIZE];
 	json_t *object = json_object();
-	put(object, "destination", json_string(line->destination));
+	json_put(object, "destination", json_string(line->destination));
 	if (building->by_month) {
-		put(object, "month", json_string(calendar_format_month(line->day, period)));
+		json_put(object, "month", json_string(calendar_format_month(line->day, period)));
 	} else {
-		put(object, "day", json_string(calendar_format_day(line->day, period)));
+		json_put(object, "day", json_string(calendar_format_day(line->day, period)));
 	}
 	put_counts(object, &line->counts);
-	put(object, "cost", money_value(line->cost_nanos + line->cost_in_nanos));
-	put(object, "cost_in", money_value(line->cost_in_nanos));
-	put(object, "saved_bytes", bytes_value(line->saved_bytes));
-	put(object, "saved_cost", money_value(line->saved_nanos));
+	json_put(object, "cost", money_value(line->cost_nanos + line->cost_in_nanos));
+	json_put(object, "cost_in", money_value(line->cost_in_nanos));
+	json_put(object, "saved_bytes", json_bytes(line->saved_bytes));
+	json_put(object, "saved_cost", money_value(line->saved_nanos));
 	json_array_append_new(building->lines, object);
 }
 
@@ -187,14 +181,14 @@ char *usage_format(const struct snapshot *snapshot, const struct destinations *d
 	};
 	json_t *root = json_object();
 	destinations_usage(destinations, &query, add_line, &building);
-	put(root, "name", json_string(snapshot->relay_name));
-	put(root, "currency", json_string(snapshot->currency));
-	put(root, "time_zone", json_string(snapshot->time_zone));
-	put(root, "by", json_string(request->by_month ? "month" : "day"));
-	put(root, "from", day_value(request->first));
-	put(root, "to", day_value(request->last));
-	put(root, "usage", building.lines);
-	put(root, "destinations", usage_destinations(snapshot));
+	json_put(root, "name", json_string(snapshot->relay_name));
+	json_put(root, "currency", json_string(snapshot->currency));
+	json_put(root, "time_zone", json_string(snapshot->time_zone));
+	json_put(root, "by", json_string(request->by_month ? "month" : "day"));
+	json_put(root, "from", day_value(request->first));
+	json_put(root, "to", day_value(request->last));
+	json_put(root, "usage", building.lines);
+	json_put(root, "destinations", usage_destinations(snapshot));
 	char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	assert(text != NULL);
 	json_decref(root);

@@ -21,7 +21,7 @@ static json_t *read_back(void)
 	struct snapshot_sources sources = {.relay_name = "relay \"one\""};
 	snapshot_take(&sources, &snapshot);
 	snapshot.time_us = 1767323045678901;
-	char *text = status_format(&snapshot);
+	char *text = status_format(&snapshot, NULL);
 	snapshot_release(&snapshot);
 	json_error_t error;
 	json_t *root = json_loads(text, 0, &error);
