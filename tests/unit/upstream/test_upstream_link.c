@@ -514,6 +514,7 @@ static void test_upstream_link__a_batch_out_of_place_is_asked_for_again(void **s
 	rig.server.client_may_leave = true;
 	link_rig_follow(&rig);
 	rig_wait_wal_bytes(&rig, 100000);
+	rig_wait_plain_requests(&rig, 1);
 	check_spool(&rig);
 	assert_int_equal(wal_store_received(rig.spool.store).lsn, HUB_START + 100000);
 	link_rig_close(&rig);

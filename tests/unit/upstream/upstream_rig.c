@@ -112,6 +112,11 @@ void rig_wait_wal_bytes(struct upstream_rig *rig, uint64_t bytes)
 	WAIT_UNTIL(rig, rig_stats(rig).wal_bytes >= bytes, "bytes of WAL", "enough");
 }
 
+void rig_wait_plain_requests(struct upstream_rig *rig, uint64_t requests)
+{
+	WAIT_UNTIL(rig, rig_stats(rig).link_plain_requests >= requests, "requests", "enough");
+}
+
 void rig_wait_all(struct upstream_rig *rig)
 {
 	fixture_wait_flushed(&rig->spool, 1, rig_last_end(rig));

@@ -35,6 +35,7 @@ void rig_wait_state(struct upstream_rig *rig, enum upstream_state state);
 void rig_wait_reconnects(struct upstream_rig *rig, uint64_t reconnects);
 /* Until the stats count so many bytes of WAL. */
 void rig_wait_wal_bytes(struct upstream_rig *rig, uint64_t bytes);
+void rig_wait_plain_requests(struct upstream_rig *rig, uint64_t requests);
 /* Until all that play_send_all() sends is flushed: then the server has sent it, too. */
 void rig_wait_all(struct upstream_rig *rig);
 void rig_wait_spool_full(struct upstream_rig *rig);
