@@ -95,11 +95,20 @@ static enum client_auth_step refuse_protocol(
 /* Wrong passwords, missing users, certificates of somebody else: one message by method. */
 static enum client_auth_step refuse_credentials(struct client_auth *auth, struct error *err)
 {
-	bool is_certificate = hba_rule_method(auth->rule) == HBA_CERT;
+	static const struct {
+		const char *name;
+		const char *sqlstate;
+	} methods[] = {
+		[HBA_TRUST] = {"\"trust\"", "28000"},
+		[HBA_SCRAM_SHA_256] = {"password", "28P01"},
+		[HBA_CERT] = {"certificate", "28000"},
+	};
+	enum hba_method method = hba_rule_method(auth->rule);
 
+	assert(method != HBA_REJECT);
 	error_set(err, ERROR_DENIED, "%s authentication failed for user \"%s\"",
-		is_certificate ? "certificate" : "password", auth->user);
-	return refuse(auth, is_certificate ? "28000" : "28P01", err);
+		methods[method].name, auth->user);
+	return refuse(auth, methods[method].sqlstate, err);
 }
 
 static void peer_name(const struct client_auth_request *request, char *out, size_t out_size)

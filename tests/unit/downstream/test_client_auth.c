@@ -408,6 +408,22 @@ static void test_client_auth__clientcert_comes_on_top_of_the_password(void **sta
 	}
 }
 
+static void test_client_auth__trust_may_ask_for_the_certificate_of_the_user(void **state)
+{
+	struct auth_peer peer;
+
+	(void)state;
+	auth_peer_init(&peer, "hostssl replication all all trust clientcert=verify-full", REP);
+	auth_peer_set_tls(&peer, "rep");
+	assert_int_equal(auth_peer_begin(&peer), CLIENT_AUTH_OK);
+	auth_peer_release(&peer);
+	auth_peer_init(&peer, "hostssl replication all all trust clientcert=verify-full", REP);
+	auth_peer_set_tls(&peer, "ops");
+	assert_int_equal(auth_peer_begin(&peer), CLIENT_AUTH_REFUSED);
+	assert_refused(&peer, "28000", "\"trust\" authentication failed for user \"rep\"");
+	auth_peer_release(&peer);
+}
+
 static void test_client_auth__refuses_a_man_in_the_middle(void **state)
 {
 	static const uint8_t his_certificate[32] = {0xba, 0xd0};
@@ -441,6 +457,8 @@ int main(void)
 		cmocka_unit_test(test_client_auth__no_mutation_of_a_choice_lets_in),
 		cmocka_unit_test(test_client_auth__cert_goes_by_the_certificate_of_the_user),
 		cmocka_unit_test(test_client_auth__clientcert_comes_on_top_of_the_password),
+		cmocka_unit_test(
+			test_client_auth__trust_may_ask_for_the_certificate_of_the_user),
 		cmocka_unit_test(test_client_auth__refuses_a_man_in_the_middle),
 	};
 	return cmocka_run_group_tests_name("client_auth", tests, NULL, NULL);
