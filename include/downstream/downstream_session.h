@@ -70,6 +70,8 @@ struct session_host {
 	/* Held while another thread posts to the loop on a session's behalf, and taken before the
 	 * loop is freed. */
 	pthread_mutex_t end_lock;
+	/* The client of this seat has logged in. On the loop. */
+	void (*on_logged_in)(void *context, void *seat);
 	/* The session of this seat is about to be freed: forget it. On the loop. */
 	void (*on_released)(void *context, void *seat);
 	void *context;
@@ -92,6 +94,9 @@ struct downstream_session *downstream_session_new(
 /* The relay stops; is_stopping is set already. Streams have until at_us (the loop's clock) to be
  * confirmed, everybody else is told and closed. */
 void downstream_session_stop(struct downstream_session *session, int64_t at_us);
+/* There are too many, and this client has not logged in: it goes. Answers whether its place was
+ * within the limits, so that another may have it. */
+bool downstream_session_give_way(struct downstream_session *session);
 /* A slot was given free somewhere. */
 void downstream_session_on_slot_freed(struct downstream_session *session);
 

@@ -32,9 +32,13 @@ struct loop *sender_loop_thread(struct sender_loop *sender);
 bool sender_loop_start(struct sender_loop *sender, struct error *err) MUST_CHECK;
 
 /* Any thread. */
+/* One that is one too many gets the place of the client here that has been longest without logging
+ * in, so that nobody shuts others out by saying nothing. */
 void sender_loop_accept(struct sender_loop *sender, const struct session_arrival *arrival);
 /* How many sessions it has or is about to have. */
 unsigned sender_loop_load(const struct sender_loop *sender);
+/* How many of them have not logged in. */
+unsigned sender_loop_strangers(const struct sender_loop *sender);
 /* Once. Streams have timeout_us to be confirmed. */
 void sender_loop_stop(struct sender_loop *sender, int64_t timeout_us);
 /* A slot became free: whoever waits for it tries again. */

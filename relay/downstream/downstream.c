@@ -227,6 +227,31 @@ static struct sender_loop *least_loaded(struct downstream *downstream)
 	return best;
 }
 
+/* Where somebody can make room; NULL: nowhere. */
+static struct sender_loop *most_strangers(struct downstream *downstream)
+{
+	struct sender_loop *best = NULL;
+	unsigned most = 0;
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		unsigned strangers = sender_loop_strangers(downstream->senders[i]);
+		if (strangers > most) {
+			most = strangers;
+			best = downstream->senders[i];
+		}
+	}
+	return best;
+}
+
+static struct sender_loop *choose_sender(
+	struct downstream *downstream, const struct session_arrival *arrival)
+{
+	struct sender_loop *sender = NULL;
+	if (arrival->admission == ADMISSION_TOO_MANY) {
+		sender = most_strangers(downstream);
+	}
+	return sender != NULL ? sender : least_loaded(downstream);
+}
+
 void downstream_accept(
 	struct downstream *downstream, int fd, const struct sockaddr *peer, size_t peer_length)
 {
@@ -255,7 +280,7 @@ void downstream_accept(
 		close(fd);
 		return;
 	}
-	sender_loop_accept(least_loaded(downstream), &arrival);
+	sender_loop_accept(choose_sender(downstream, &arrival), &arrival);
 }
 
 void downstream_set_limits(struct downstream *downstream, const struct downstream_limits *limits)

@@ -374,6 +374,17 @@ void downstream_session_stop(struct downstream_session *session, int64_t at_us)
 	}
 }
 
+bool downstream_session_give_way(struct downstream_session *session)
+{
+	assert(session->state <= SESSION_AUTHENTICATION || session_is_ended(session));
+	if (session->state == SESSION_AUTHENTICATION) {
+		session_fatal_text(session, "53300", "sorry, too many clients already");
+	} else if (!session_is_ended(session)) {
+		session_end(session, "gives way to another client, there are too many");
+	}
+	return session->admission == ADMISSION_GRANTED;
+}
+
 /* --- statistics --------------------------------------------------------------------------------
  */
 

@@ -341,6 +341,7 @@ static void finish_authentication(struct downstream_session *session)
 	struct wire_writer writer;
 	client_auth_free(&session->auth);
 	deadlines_clear(&session->deadlines, SESSION_DEADLINE_AUTHENTICATION);
+	session->host->on_logged_in(session->host->context, session->seat);
 	if (session->settings_error != NULL) {
 		session_fatal(session, session->settings_error);
 		return;

@@ -18,18 +18,23 @@ enum { DEADLINE_COUNT, DEADLINES };
 
 struct member {
 	LIST_ENTRY(member) link;
+	TAILQ_ENTRY(member) stranger_link;
+	bool is_stranger;
 	struct downstream_session *session;
 };
 
 LIST_HEAD(members, member);
+TAILQ_HEAD(strangers, member);
 
 struct sender_loop {
 	struct sender_loop_options options;
 	struct session_host host;
 	struct members members;
 	atomic_uint load;
+	atomic_uint stranger_count; /* of load */
 	struct deadlines deadlines;
-	bool is_stopping; /* what follows is touched on the loop alone */
+	struct strangers strangers; /* what follows is touched on the loop alone; longest first */
+	bool is_stopping;
 	bool is_stopped_told;
 	int64_t stop_timeout_us;
 };
@@ -47,10 +52,25 @@ static void tell_if_stopped(struct sender_loop *sender)
 	}
 }
 
+static void forget_stranger(struct sender_loop *sender, struct member *member)
+{
+	if (member->is_stranger) {
+		member->is_stranger = false;
+		TAILQ_REMOVE(&sender->strangers, member, stranger_link);
+		atomic_fetch_sub(&sender->stranger_count, 1);
+	}
+}
+
+static void on_logged_in(void *context, void *seat)
+{
+	forget_stranger(context, seat);
+}
+
 static void on_released(void *context, void *seat)
 {
 	struct sender_loop *sender = context;
 	struct member *member = seat;
+	forget_stranger(sender, member);
 	pthread_mutex_lock(&sender->host.stats_lock);
 	LIST_REMOVE(member, link);
 	pthread_mutex_unlock(&sender->host.stats_lock);
@@ -59,21 +79,42 @@ static void on_released(void *context, void *seat)
 	tell_if_stopped(sender);
 }
 
+static void make_room(struct sender_loop *sender, struct session_arrival *arrival)
+{
+	struct member *longest = TAILQ_FIRST(&sender->strangers);
+	if (arrival->admission != ADMISSION_TOO_MANY || longest == NULL) {
+		return;
+	}
+	forget_stranger(sender, longest);
+	if (downstream_session_give_way(longest->session)) {
+		arrival->admission = ADMISSION_GRANTED;
+	}
+}
+
+static void add_stranger(struct sender_loop *sender, struct member *member)
+{
+	member->is_stranger = true;
+	TAILQ_INSERT_TAIL(&sender->strangers, member, stranger_link);
+}
+
 static void take_arrival(void *context)
 {
 	struct posted_arrival *posted = context;
 	struct sender_loop *sender = posted->sender;
 	struct member *member = memory_new(sizeof(*member));
+	make_room(sender, &posted->arrival);
 	member->session = downstream_session_new(&sender->host, &posted->arrival, member);
 	free(posted);
 	if (member->session == NULL) {
 		free(member);
 		atomic_fetch_sub(&sender->load, 1);
+		atomic_fetch_sub(&sender->stranger_count, 1);
 		return;
 	}
 	pthread_mutex_lock(&sender->host.stats_lock);
 	LIST_INSERT_HEAD(&sender->members, member, link);
 	pthread_mutex_unlock(&sender->host.stats_lock);
+	add_stranger(sender, member);
 	if (sender->is_stopping) {
 		downstream_session_stop(member->session, loop_now_us(sender->host.loop));
 	}
@@ -85,6 +126,7 @@ void sender_loop_accept(struct sender_loop *sender, const struct session_arrival
 	posted->sender = sender;
 	posted->arrival = *arrival;
 	atomic_fetch_add(&sender->load, 1);
+	atomic_fetch_add(&sender->stranger_count, 1);
 	loop_post(sender->host.loop, take_arrival, posted);
 }
 
@@ -96,6 +138,11 @@ struct loop *sender_loop_thread(struct sender_loop *sender)
 unsigned sender_loop_load(const struct sender_loop *sender)
 {
 	return atomic_load(&sender->load);
+}
+
+unsigned sender_loop_strangers(const struct sender_loop *sender)
+{
+	return atomic_load(&sender->stranger_count);
 }
 
 static void stop_sessions(void *context)
@@ -195,9 +242,11 @@ struct sender_loop *sender_loop_new(const struct sender_loop_options *options, s
 	struct sender_loop *sender = memory_new(sizeof(*sender));
 	sender->options = *options;
 	LIST_INIT(&sender->members);
+	TAILQ_INIT(&sender->strangers);
 	pthread_mutex_init(&sender->host.stats_lock, NULL);
 	pthread_mutex_init(&sender->host.end_lock, NULL);
 	sender->host.shared = options->shared;
+	sender->host.on_logged_in = on_logged_in;
 	sender->host.on_released = on_released;
 	sender->host.context = sender;
 	sender->host.number = options->number;

@@ -13,11 +13,20 @@ from support.site import Site  # noqa: E402
 
 def pytest_addoption(parser):
     parser.addoption("--postgres-bin", help="directory of the server binaries to test with")
+    parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
     parser.addoption("--drill-rounds", type=int, default=0, help="faults of test_drill")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "any_version: also run on every other PostgreSQL version")
+    config.addinivalue_line("markers", "long: takes minutes, and is run with --long alone")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: --long"))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -128,6 +128,26 @@ def test_two_hundred_silent_connections_cost_little(site):
     wait_until(lambda: relay.metrics()["process_open_fds"][0][1] < before + 20, 10)
 
 
+def test_silence_shuts_no_standby_out(site):
+    """Who has not logged in for longest makes room for the next."""
+    primary = site.primary()
+    relay = site.relay(primary, relay={"max_connections": 20})
+    standby = site.standby(primary, relay, "standby")
+    standby.catch_up(primary)
+    silent = [RawClient(relay.port) for _ in range(80)]
+    for client in silent[::2]:
+        client.send(b"\0\0")
+    primary.execute("CREATE TABLE t AS SELECT 1 AS a")
+    standby.restart()
+    standby.catch_up(primary)
+    assert relay.standby_count() == 1
+    with logged_in(relay):
+        pass
+    for client in silent:
+        client.socket.close()
+    assert standby.value("SELECT count(*) FROM t") == 1
+
+
 def disturb(port, seed):
     """Whatever comes to a bad client's mind."""
     mind = random.Random(seed)

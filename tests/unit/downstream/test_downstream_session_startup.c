@@ -235,6 +235,38 @@ static void test_downstream_session_startup__too_many_are_told(void **state)
 	relay_fixture_free(fixture);
 }
 
+static void test_downstream_session_startup__silence_shuts_nobody_out(void **state)
+{
+	(void)state;
+	const struct relay_fixture_options options = {.max_connections = 2, .sender_threads = 2};
+	struct relay_fixture *fixture = relay_fixture_new(&options);
+	struct raw_client silent[2], clients[2], third;
+	relay_fixture_connect(fixture, &silent[0]);
+	raw_client_send(&silent[0], "\0", 1);
+	relay_fixture_connect(fixture, &silent[1]);
+	raw_client_send(&silent[1], "\0", 1);
+	for (int i = 0; i < 2; i++) {
+		relay_fixture_log_in(fixture, &clients[i]);
+		WAIT_UNTIL(downstream_connection_count(fixture->downstream) == 2);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(raw_client_next(&silent[i]), "closed");
+		raw_client_close(&silent[i]);
+	}
+	/* Those who have logged in stay. */
+	relay_fixture_connect(fixture, &third);
+	raw_client_startup(&third, V3_0, "user=rep;replication=true");
+	assert_string_equal(
+		raw_client_next(&third), "E FATAL 53300 sorry, too many clients already");
+	for (int i = 0; i < 2; i++) {
+		raw_client_query(&clients[i], "IDENTIFY_SYSTEM");
+		raw_client_until(&clients[i], 'Z');
+		raw_client_close(&clients[i]);
+	}
+	raw_client_close(&third);
+	relay_fixture_free(fixture);
+}
+
 static void connect_from(
 	struct relay_fixture *fixture, const char *address, struct raw_client *client)
 {
@@ -313,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_downstream_session_startup__what_is_no_startup_packet),
 		cmocka_unit_test(test_downstream_session_startup__a_silent_client_is_cut),
 		cmocka_unit_test(test_downstream_session_startup__too_many_are_told),
+		cmocka_unit_test(test_downstream_session_startup__silence_shuts_nobody_out),
 		cmocka_unit_test(
 			test_downstream_session_startup__the_proxy_header_tells_the_address),
 		cmocka_unit_test(test_downstream_session_startup__stopping_lets_nobody_in),
