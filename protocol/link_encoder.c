@@ -63,7 +63,8 @@ struct link_encoder *link_encoder_new(const struct link_encoder_options *options
 	encoder->options = *options;
 	link_columns_init(&encoder->columns);
 	link_position_init(&encoder->position, LSN_INVALID, options->segment_bytes);
-	encoder->index = link_image_index_new(options->index_bytes);
+	encoder->index = options->index != NULL ? options->index
+						: link_image_index_new(options->index_bytes);
 	encoder->recompressor = link_recompressor_new();
 	encoder->expanded = calloc(WAL_BLOCKS_MAX, WAL_PAGE_BYTES);
 	encoder->flat = malloc(LINK_FRAME_BYTES);
@@ -86,7 +87,9 @@ void link_encoder_free(struct link_encoder **encoder_at)
 		return;
 	}
 	link_columns_release(&encoder->columns);
-	link_image_index_free(&encoder->index);
+	if (encoder->options.index == NULL) {
+		link_image_index_free(&encoder->index);
+	}
 	link_recompressor_free(&encoder->recompressor);
 	free(encoder->expanded);
 	ZSTD_freeCCtx(encoder->zstd);

@@ -7,20 +7,19 @@
 #include "protocol/link_image_index.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WAYS 8u
 
-struct entry {
-	uint32_t check; /* 0: free */
-	uint32_t place; /* LSN / 8 */
-};
+/* check << 32 | place, 0: free. place is LSN / 8. */
+typedef _Atomic uint64_t entry;
 
 struct link_image_index {
-	struct entry *entries;
+	entry *entries;
 	uint64_t set_mask;
-	lsn_t newest;
+	_Atomic uint64_t newest;
 };
 
 struct link_image_index *link_image_index_new(size_t bytes)
@@ -31,10 +30,10 @@ struct link_image_index *link_image_index_new(size_t bytes)
 	if (index == NULL) {
 		return NULL;
 	}
-	while (sets * 2 * WAYS * sizeof(struct entry) <= bytes) {
+	while (sets * 2 * WAYS * sizeof(entry) <= bytes) {
 		sets *= 2;
 	}
-	index->entries = calloc(sets * WAYS, sizeof(struct entry));
+	index->entries = calloc(sets * WAYS, sizeof(entry));
 	index->set_mask = sets - 1;
 	if (index->entries == NULL) {
 		free(index);
@@ -67,72 +66,94 @@ static uint64_t page_hash(const struct wal_block *block)
 	return mix(hash ^ relation->tablespace);
 }
 
-static struct entry *set_of(const struct link_image_index *index, uint64_t hash)
+static entry *set_of(const struct link_image_index *index, uint64_t hash)
 {
 	return index->entries + (hash >> 32 & index->set_mask) * WAYS;
 }
 
-static uint32_t check_of(uint64_t hash)
+static uint64_t entry_of(uint64_t hash, lsn_t record)
 {
 	uint32_t check = (uint32_t)hash;
 
-	return check == 0 ? 1 : check;
+	return (uint64_t)(check == 0 ? 1 : check) << 32 | (uint32_t)(record / 8);
 }
 
-/* How long ago, in units of 8 bytes. */
-static uint32_t age(const struct link_image_index *index, const struct entry *entry)
+/* How long before newest, in bytes. */
+static lsn_t age(lsn_t newest, uint64_t value)
 {
-	return (uint32_t)(index->newest / 8) - entry->place;
+	return (lsn_t)((uint32_t)(newest / 8) - (uint32_t)value) * 8;
+}
+
+static uint64_t load(const entry *from)
+{
+	return atomic_load_explicit(from, memory_order_relaxed);
+}
+
+static lsn_t raise_newest(struct link_image_index *index, lsn_t record)
+{
+	lsn_t newest = load(&index->newest);
+
+	while (newest < record && !atomic_compare_exchange_weak_explicit(&index->newest, &newest,
+					  record, memory_order_relaxed, memory_order_relaxed)) {
+	}
+	return lsn_max(newest, record);
 }
 
 void link_image_index_add(
 	struct link_image_index *index, const struct wal_block *block, lsn_t record)
 {
 	uint64_t hash = page_hash(block);
-	struct entry *set = set_of(index, hash), *victim = set;
+	uint64_t value = entry_of(hash, record);
+	entry *set = set_of(index, hash), *victim = set;
+	lsn_t newest = raise_newest(index, record);
+	uint64_t oldest = load(victim);
 
 	assert(record % 8 == 0);
-	index->newest = lsn_max(index->newest, record);
 	for (uint32_t i = 0; i < WAYS; i++) {
-		if (set[i].check == check_of(hash)) {
-			victim = &set[i];
-			break;
+		uint64_t other = load(&set[i]);
+
+		if (other == value) {
+			return;
 		}
-		if (victim->check != 0 &&
-			(set[i].check == 0 || age(index, &set[i]) > age(index, victim))) {
+		if (oldest != 0 && (other == 0 || age(newest, other) > age(newest, oldest))) {
 			victim = &set[i];
+			oldest = other;
 		}
 	}
-	victim->check = check_of(hash);
-	victim->place = (uint32_t)(record / 8);
+	atomic_store_explicit(victim, value, memory_order_relaxed);
 }
 
 lsn_t link_image_index_find(
 	const struct link_image_index *index, const struct wal_block *block, lsn_t before)
 {
 	uint64_t hash = page_hash(block);
-	const struct entry *set = set_of(index, hash);
+	const entry *set = set_of(index, hash);
+	lsn_t newest = load(&index->newest);
+	lsn_t last = LSN_INVALID;
 
 	for (uint32_t i = 0; i < WAYS; i++) {
-		if (set[i].check == check_of(hash)) {
-			lsn_t back = (lsn_t)age(index, &set[i]) * 8;
+		uint64_t value = load(&set[i]);
+		lsn_t back = age(newest, value);
 
-			return back < index->newest && index->newest - back < before
-				       ? index->newest / 8 * 8 - back
-				       : LSN_INVALID;
+		if (value >> 32 == entry_of(hash, 0) >> 32 && back < newest &&
+			newest - back < before) {
+			last = lsn_max(last, newest / 8 * 8 - back);
 		}
 	}
-	return LSN_INVALID;
+	return last;
 }
 
 void link_image_index_purge(struct link_image_index *index, lsn_t fork)
 {
-	for (uint64_t i = 0; i < (index->set_mask + 1) * WAYS; i++) {
-		struct entry *entry = &index->entries[i];
+	lsn_t newest = load(&index->newest);
 
-		if (entry->check != 0 && index->newest - (lsn_t)age(index, entry) * 8 >= fork) {
-			*entry = (struct entry){0};
+	for (uint64_t i = 0; i < (index->set_mask + 1) * WAYS; i++) {
+		uint64_t value = load(&index->entries[i]);
+
+		if (value != 0 && newest - age(newest, value) >= fork) {
+			atomic_store_explicit(&index->entries[i], 0, memory_order_relaxed);
 		}
 	}
-	index->newest = lsn_min(index->newest, fork / 8 * 8);
+	atomic_store_explicit(
+		&index->newest, lsn_min(newest, fork / 8 * 8), memory_order_relaxed);
 }

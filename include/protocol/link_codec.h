@@ -31,12 +31,15 @@
 
 struct link_encoder;
 struct link_decoder;
+struct link_image_index;
 
 struct link_encoder_options {
 	uint32_t segment_bytes;
 	int level;            /* of zstd, 1 to 19 */
 	uint64_t reach_bytes; /* how far back batches may refer; 0: not at all */
 	size_t index_bytes;   /* memory for finding earlier images: 2 MB a GB of reach */
+	/* Of the caller, for several encoders; NULL: its own, of index_bytes. */
+	struct link_image_index *index;
 	/* LINK_RECOMPRESS_*: images that PostgreSQL compressed in these ways may go as what changed
 	 * in the page, for the receiver to compress again. 0 leaves them as they are, which costs
 	 * bytes and saves CPU. No more than every receiver can do: link_recompress_usable(). */

@@ -1,10 +1,13 @@
 /*
- * link_image_index: which record last logged a page whole.
+ * link_image_index: which records logged a page whole.
  *
  * Only a hint: who uses an entry reads the record it names and looks whether the page is in it, so
- * a lost, stale or colliding entry costs ratio and nothing else. Memory is fixed: 8 bytes an entry,
+ * a lost, stale or colliding entry costs ratio and nothing else. Memory is fixed: 8 bytes an image,
  * in sets of eight in which the oldest makes room. A GB of WAL holds about 130,000 images (more
- * when they are small): give it 2 MB a GB of reach.
+ * when they are small): give it 2 MB a GB of WAL that is to be known.
+ *
+ * Earlier images of a page stay known beside later ones, so that those who stand at different
+ * places share one index. Any thread may add and find; two that add to a set at once may lose one.
  */
 #ifndef PROTOCOL_LINK_IMAGE_INDEX_H
 #define PROTOCOL_LINK_IMAGE_INDEX_H
@@ -26,7 +29,7 @@ struct link_image_index *link_image_index_new(size_t bytes);
 void link_image_index_free(struct link_image_index **index);
 void link_image_index_add(
 	struct link_image_index *index, const struct wal_block *block, lsn_t record);
-/* The start of that record, below `before`; LSN_INVALID: none. */
+/* The start of the last such record below `before`; LSN_INVALID: none. */
 lsn_t link_image_index_find(
 	const struct link_image_index *index, const struct wal_block *block, lsn_t before);
 /* Forgets every record from fork on: another timeline continues there. */

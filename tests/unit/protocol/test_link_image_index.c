@@ -41,8 +41,11 @@ static void test_link_image_index__knows_the_last_image_of_a_page(void **state)
 	assert_int_equal(find(index, 1, UINT64_MAX), START + 16000);
 	assert_int_equal(find(index, 2, UINT64_MAX), START + 8000);
 	assert_int_equal(find(index, 3, UINT64_MAX), LSN_INVALID);
-	/* A batch never refers into itself. */
-	assert_int_equal(find(index, 1, START + 16000), LSN_INVALID);
+	/* A batch never refers into itself, and those that come later to others. */
+	assert_int_equal(find(index, 1, START + 16000), START);
+	assert_int_equal(find(index, 1, START), LSN_INVALID);
+	add(index, 1, START);
+	assert_int_equal(find(index, 1, UINT64_MAX), START + 16000);
 	assert_int_equal(find(index, 2, START + 8008), START + 8000);
 	other.flags = 1;
 	assert_int_equal(link_image_index_find(index, &other, UINT64_MAX), LSN_INVALID);
@@ -79,6 +82,29 @@ static void test_link_image_index__the_oldest_make_room(void **state)
 	link_image_index_free(&index);
 }
 
+/* One far behind adds what is older than all that is there: that makes room for nothing but
+ * itself. */
+static void test_link_image_index__old_ones_hardly_push_out_new_ones(void **state)
+{
+	struct link_image_index *index = link_image_index_new(65536);
+	lsn_t tip = START + ((lsn_t)4 << 30);
+	uint32_t known = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 8192; i++) {
+		add(index, i, tip + (lsn_t)i * 8192);
+	}
+	for (uint32_t i = 0; i < 100000; i++) {
+		add(index, i, START + (lsn_t)i * 8192);
+		assert_int_equal(find(index, i, tip), START + (lsn_t)i * 8192);
+	}
+	for (uint32_t i = 0; i < 8192; i++) {
+		known += find(index, i, UINT64_MAX) == tip + (lsn_t)i * 8192;
+	}
+	assert_in_range(known, 8192 / 2, 8192 * 7 / 8);
+	link_image_index_free(&index);
+}
+
 static void test_link_image_index__forgets_what_lies_past_a_fork(void **state)
 {
 	struct link_image_index *index = link_image_index_new(65536);
@@ -102,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_image_index__knows_the_last_image_of_a_page),
 		cmocka_unit_test(test_link_image_index__the_oldest_make_room),
+		cmocka_unit_test(test_link_image_index__old_ones_hardly_push_out_new_ones),
 		cmocka_unit_test(test_link_image_index__forgets_what_lies_past_a_fork),
 	};
 
