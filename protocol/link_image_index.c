@@ -154,6 +154,5 @@ void link_image_index_purge(struct link_image_index *index, lsn_t fork)
 			atomic_store_explicit(&index->entries[i], 0, memory_order_relaxed);
 		}
 	}
-	atomic_store_explicit(
-		&index->newest, lsn_min(newest, fork / 8 * 8), memory_order_relaxed);
+	atomic_store_explicit(&index->newest, lsn_min(newest, fork / 8 * 8), memory_order_relaxed);
 }

@@ -1,9 +1,9 @@
 /*
  * encoded_batch: a stretch of WAL as it goes over links, for any number of connections; and what a
- * chain of them keeps for those who come a little later.
+ * frame of them keeps for those who come a little later.
  *
- * A batch is never changed. The queues of all chains share one bound: who adds pushes out the
- * oldest, of whatever chain. A batch that waits in a socket's queue lives on. References on any
+ * A batch is never changed. The queues of all frames share one bound: who adds pushes out the
+ * oldest, of whatever frame. A batch that waits in a socket's queue lives on. References on any
  * thread; queues under their owner's lock.
  */
 #ifndef DOWNSTREAM_ENCODED_BATCH_H
@@ -47,7 +47,7 @@ struct batch_cache {
 
 void batch_cache_init(struct batch_cache *cache, size_t bytes_max);
 
-/* The batches of one chain: each begins where the one before it ends. */
+/* The batches of one frame: each begins where the one before it ends. */
 struct batch_queue {
 	struct batch_cache *cache;
 	struct encoded_batch **batches; /* a ring of capacity, a power of two */

@@ -1,8 +1,8 @@
 /*
- * link_choice: which chain of batches serves a receiver, and how far back its batches may refer.
+ * link_choice: how far back the batches for a receiver may refer, and whose batches will do.
  *
- * Pure decisions. A chain's reach is a power of two, or 0: a receiver is served by the one with the
- * largest that it covers by its promise, and changes over where a frame begins.
+ * Pure decisions. A frame's reach is a power of two, or 0: a receiver can be sent the frames whose
+ * reach it covers by its promise.
  */
 #ifndef DOWNSTREAM_LINK_CHOICE_H
 #define DOWNSTREAM_LINK_CHOICE_H
@@ -11,7 +11,6 @@
 #include "protocol/lsn.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Within less there is almost nothing to refer to. */
@@ -22,19 +21,9 @@
 uint64_t link_reach_of(
 	const struct link_promise *promise, lsn_t held_oldest, lsn_t lsn, uint64_t reach_max);
 
-/* What a chain is to a receiver that stands at some LSN. */
-struct link_option {
-	uint64_t reach;   /* of the batch it has there, or will have */
-	lsn_t known_from; /* it knows the pages logged from here on */
-	bool goes_on;     /* it has the next batch for this receiver, or will make it */
-	bool has_frame;   /* a frame begins there, ready made */
-	bool can_begin;   /* it is there itself, and may begin a frame */
-	unsigned receivers;
-};
-
-#define LINK_CHOICE_NONE SIZE_MAX
-
-/* reach: the receiver's. Which of count options, LINK_CHOICE_NONE: a chain has to be made. */
-size_t link_choose(const struct link_option *options, size_t count, uint64_t reach, lsn_t lsn);
+/* A frame of that reach can be decoded by a receiver with reach wanted. */
+bool link_reach_fits(uint64_t reach, uint64_t wanted);
+/* And is about as small as one that is made for it would be: not worth another encoding. */
+bool link_reach_serves(uint64_t reach, uint64_t wanted);
 
 #endif

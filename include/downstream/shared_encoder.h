@@ -1,22 +1,25 @@
 /*
  * shared_encoder: WAL for links, encoded once for everybody who stands at the same place.
  *
- * A chain is one encoder that goes along the WAL of one timeline and leaves its batches in a cache.
- * A link sender has a seat: it takes the batch that begins where it stands, from the chain that
- * refers furthest back within what the receiver promised to hold; it may begin with a chain, or
- * change over, where a frame begins. Where there is no such batch and no such chain, a frame is
- * begun where a chain stands, or a chain is made.
+ * A frame is WAL up to the next multiple of 1 MB, encoded with some reach. A link sender has a
+ * seat: it takes the batch that begins where it stands from the frame it follows; at a frame's end
+ * it goes on with one that was begun there for a receiver like it, or begins one. So what somebody
+ * has come to first is there for those who come later, as long as the cache holds it, and what two
+ * want at once is made once. Frames need nothing of each other but an index of earlier images,
+ * which all of them share.
  *
- * A chain encodes only while a seat waits where it stands, and then takes what is there: batches
- * grow while sockets are full, and WAL that nobody wants is not encoded. Encoding runs on worker
- * threads, those chains first that are nearest to the tip, and one worker is kept for them.
+ * At the tip a batch is made only when a seat waits for it, and then takes what is there: batches
+ * grow while sockets are full. Where more WAL is there than a frame, up to four frames a seat (fewer
+ * with more than four seats) are made before they are asked for, on all workers but one, which is
+ * kept for the tip. Nothing at the tip ever waits for more than the batches under way.
  *
- * Whatever goes wrong (no memory, no room for another chain, unreadable WAL) is answered with
- * "plain": the sender sends that stretch as it is.
+ * Whatever goes wrong (no memory, unreadable WAL) is answered with "plain": the sender sends that
+ * stretch as it is.
  *
- * Memory: ENCODER_CHAINS_MAX chains at most, each about 9 MB and an index of 2 MB for each GB of
- * the reference, and ENCODER_CACHE_BYTES of batches; batches in sockets' queues are bounded by
- * those. Any thread; a seat belongs to one.
+ * Memory: ENCODER_ENGINES_MAX encoders at most (two or three, unless many join at once), each about
+ * 9 MB; an index of 8 MB for each GB of the reference; ENCODER_CACHE_BYTES of batches, and 3 MB to
+ * keep account of them; batches in sockets' queues are bounded by those. Any thread; a seat belongs
+ * to one.
  */
 #ifndef DOWNSTREAM_SHARED_ENCODER_H
 #define DOWNSTREAM_SHARED_ENCODER_H
@@ -32,7 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENCODER_CHAINS_MAX  12u
+#define ENCODER_ENGINES_MAX 12u
 #define ENCODER_CACHE_BYTES ((size_t)64 << 20)
 
 struct shared_encoder;
@@ -44,7 +47,7 @@ struct shared_encoder_options {
 	bool is_level_auto;
 	int level; /* of zstd, when it is not auto */
 	uint64_t reference_bytes;
-	unsigned workers; /* 0: by cores, 2 to 4 */
+	unsigned workers; /* 0: by cores, and one for the tip; 2 to 8 */
 };
 
 struct shared_encoder_stats {
@@ -59,7 +62,7 @@ struct shared_encoder_stats {
 	uint64_t cache_misses; /* batches that had to be waited for */
 	uint64_t plain_requests;
 	uint64_t cache_bytes;
-	unsigned chains;
+	unsigned encoders;
 	int level;
 };
 
@@ -85,9 +88,9 @@ enum encoder_take {
 	ENCODER_PLAIN, /* send as it is what comes up to the next multiple of 1 MB */
 };
 
-/* WAL from lsn on must be there. *batch_out comes with a reference. */
+/* WAL from lsn to end must be there, and lsn < end. *batch_out comes with a reference. */
 enum encoder_take encoder_seat_take(
-	struct encoder_seat *seat, lsn_t lsn, struct encoded_batch **batch_out);
+	struct encoder_seat *seat, lsn_t lsn, lsn_t end, struct encoded_batch **batch_out);
 
 enum encoder_check {
 	ENCODER_CHECK_RUNS, /* ring is called */

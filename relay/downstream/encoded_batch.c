@@ -11,7 +11,7 @@
 #include "protocol/link_batch.h"
 #include "protocol/link_stream.h"
 
-#define FIRST_CAPACITY 64u
+#define FIRST_CAPACITY 8u
 
 struct encoded_batch *encoded_batch_new(
 	lsn_t start, uint32_t raw_bytes, const uint8_t *bytes, size_t length)
@@ -113,7 +113,7 @@ static void grow(struct batch_queue *queue)
 static void push_out(struct batch_cache *cache)
 {
 	while (cache->bytes > cache->bytes_max) {
-		/* The oldest of all is the first of its chain. */
+		/* The oldest of all is the first of its frame. */
 		drop_first(TAILQ_FIRST(&cache->oldest)->queue);
 	}
 }

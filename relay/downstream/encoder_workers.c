@@ -1,12 +1,14 @@
 /*
- * encoder_workers: threads that make batches, and compare WAL, nearest to the tip first.
+ * encoder_workers: threads that make batches, and compare WAL.
  *
- * A chain is on one worker at a time. All workers but one may be busy behind the tip: what waits
- * there for a disk, or for its turn, does not hold up the tip.
+ * A frame is on one worker at a time. One worker is kept for the tip: what waits behind the tip for
+ * a disk, or for its turn, does not hold it up. The others are one more than needed, and stand back
+ * for whoever else wants the processor.
  */
 #include "downstream/shared_encoder.h"
 
 #include <assert.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/thread.h"
@@ -14,97 +16,21 @@
 #include "protocol/crc32c.h"
 
 #define WORKERS_MIN 2u
-/* Nearer than this is at the tip. */
-#define TIP_BYTES ((lsn_t)16 << 20)
 /* Of a check, between two looks at whether there is something better to do. */
 #define CHECK_BYTES ((size_t)1 << 20)
+/* How nice workers are that do what is not at the tip. */
+#define NICENESS 5
 
-static bool is_far(const struct shared_encoder *shared, lsn_t position)
+static void run_frame(struct encoder_frame *frame)
 {
-	struct wal_position received = wal_store_received(shared->options.store);
-	return received.lsn > position && received.lsn - position > TIP_BYTES;
-}
-
-static void enter_far(struct shared_encoder *shared, bool is_far_job)
-{
-	shared->far_jobs += is_far_job;
+	struct shared_encoder *shared = frame->shared;
+	struct frame_outcome outcome = {0};
+	struct frame_job job;
+	encoder_frame_begin_job(frame, &job);
 	pthread_mutex_unlock(&shared->lock);
-}
-
-static void leave_far(struct shared_encoder *shared, bool is_far_job)
-{
+	encoder_engine_encode(frame, &job, &outcome);
 	pthread_mutex_lock(&shared->lock);
-	shared->far_jobs -= is_far_job;
-	if (is_far_job) {
-		/* What was not open to another worker may be now. */
-		pthread_cond_signal(&shared->work);
-	}
-}
-
-/* --- a batch -----------------------------------------------------------------------------------
- */
-
-static void count_batch(struct shared_encoder *shared, const struct chain_outcome *outcome)
-{
-	struct shared_encoder_stats *stats = &shared->stats;
-	stats->batches++;
-	stats->frames += outcome->batch->begins_frame;
-	stats->raw_bytes += outcome->stats.raw_bytes;
-	stats->batch_bytes += outcome->stats.batch_bytes;
-	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
-		stats->raw[kind] += outcome->stats.raw[kind];
-		stats->sent[kind] += outcome->stats.sent[kind];
-	}
-}
-
-static struct chain_job begin_job(struct encoder_chain *chain)
-{
-	lsn_t position = chain->position;
-	struct chain_job job = {.is_cut = chain->is_cut_wanted, .level = chain->shared->level};
-	bool is_multiple = link_batch_limit(position) - position == LINK_FRAME_BYTES;
-	job.begins_frame = job.is_cut || is_multiple || position == chain->frame_start;
-	if (job.begins_frame) {
-		chain->reach = encoder_chain_next_reach(chain);
-		chain->frame_start = position;
-		job.reach = chain->reach;
-	}
-	chain->is_wanted = false;
-	chain->is_cut_wanted = false;
-	chain->is_running = true;
-	chain->is_beginning = job.begins_frame;
-	return job;
-}
-
-static void end_job(struct encoder_chain *chain, const struct chain_outcome *outcome)
-{
-	struct shared_encoder *shared = chain->shared;
-	chain->is_running = false;
-	shared->stats.encode_cpu_us += outcome->cpu_us;
-	if (outcome->batch == NULL) {
-		encoder_chain_abandon(chain);
-		return;
-	}
-	count_batch(shared, outcome);
-	outcome->batch->reach = chain->reach;
-	chain->position += outcome->batch->raw_bytes;
-	batch_queue_add(&chain->batches, outcome->batch);
-	if (LIST_EMPTY(&chain->seats)) {
-		encoder_chain_settle(chain);
-	} else {
-		encoder_chain_ring(chain);
-	}
-}
-
-static void run_chain(struct encoder_chain *chain)
-{
-	struct shared_encoder *shared = chain->shared;
-	struct chain_outcome outcome = {0};
-	struct chain_job job = begin_job(chain);
-	bool is_far_job = is_far(shared, chain->position);
-	enter_far(shared, is_far_job);
-	encoder_chain_encode(chain, &job, &outcome);
-	leave_far(shared, is_far_job);
-	end_job(chain, &outcome);
+	encoder_frame_end_job(frame, &outcome);
 }
 
 /* --- a check -----------------------------------------------------------------------------------
@@ -149,12 +75,12 @@ static void run_check(struct encoder_seat *seat)
 	struct seat_check *check = &seat->check;
 	check->is_wanted = false;
 	check->is_running = true;
-	enter_far(shared, true);
+	pthread_mutex_unlock(&shared->lock);
 	enum encoder_check state = check_piece(seat);
 	if (state != ENCODER_CHECK_RUNS) {
 		wal_cursor_close(&check->cursor);
 	}
-	leave_far(shared, true);
+	pthread_mutex_lock(&shared->lock);
 	check->is_running = false;
 	check->state = state;
 	check->is_wanted = state == ENCODER_CHECK_RUNS;
@@ -168,32 +94,39 @@ static void run_check(struct encoder_seat *seat)
 /* --- the threads -------------------------------------------------------------------------------
  */
 
-static bool may_go_far(const struct shared_encoder *shared)
+void encoder_workers_wake(struct shared_encoder *shared, bool is_near)
 {
-	return shared->far_jobs + 1 < shared->worker_count;
+	if (is_near && shared->is_tip_worker_idle) {
+		shared->is_tip_worker_idle = false;
+		pthread_cond_signal(&shared->tip_work);
+	} else {
+		pthread_cond_signal(&shared->work);
+	}
 }
 
-static struct encoder_chain *find_chain(struct shared_encoder *shared)
+static struct encoder_frame *find_frame(struct shared_encoder *shared, bool is_tip_worker)
 {
-	struct encoder_chain *best = NULL;
-	struct encoder_chain *chain;
-	TAILQ_FOREACH(chain, &shared->chains, link)
+	struct encoder_frame *best = NULL;
+	struct encoder_task best_task = {0};
+	struct encoder_frame *frame;
+	TAILQ_FOREACH(frame, &shared->queue, in_queue)
 	{
-		if (chain->is_wanted && !chain->is_running &&
-			(best == NULL || chain->position > best->position)) {
-			best = chain;
+		struct encoder_task task = encoder_frame_task(frame);
+		if ((is_tip_worker && !encoder_task_is_near(&task)) ||
+			!encoder_engine_is_to_be_had(frame)) {
+			continue;
+		}
+		if (best == NULL || encoder_task_overtakes(&task, &best_task)) {
+			best = frame;
+			best_task = task;
 		}
 	}
-	return best != NULL && (may_go_far(shared) || !is_far(shared, best->position)) ? best
-										       : NULL;
+	return best;
 }
 
 static struct encoder_seat *find_check(struct shared_encoder *shared)
 {
 	struct encoder_seat *seat;
-	if (!may_go_far(shared)) {
-		return NULL;
-	}
 	TAILQ_FOREACH(seat, &shared->seats, in_encoder)
 	{
 		if (seat->check.is_wanted) {
@@ -203,14 +136,15 @@ static struct encoder_seat *find_check(struct shared_encoder *shared)
 	return NULL;
 }
 
-static bool do_something(struct shared_encoder *shared)
+/* A check comes before what is made ahead. */
+static bool do_something(struct shared_encoder *shared, bool is_tip_worker)
 {
-	struct encoder_chain *chain = find_chain(shared);
-	if (chain != NULL) {
-		run_chain(chain);
+	struct encoder_frame *frame = find_frame(shared, is_tip_worker);
+	struct encoder_seat *seat = is_tip_worker ? NULL : find_check(shared);
+	if (frame != NULL && (frame->is_awaited || seat == NULL)) {
+		run_frame(frame);
 		return true;
 	}
-	struct encoder_seat *seat = find_check(shared);
 	if (seat != NULL) {
 		run_check(seat);
 		return true;
@@ -218,12 +152,29 @@ static bool do_something(struct shared_encoder *shared)
 	return false;
 }
 
-static void *worker_thread(void *context)
+static void *tip_worker_thread(void *context)
 {
 	struct shared_encoder *shared = context;
 	pthread_mutex_lock(&shared->lock);
 	while (!shared->is_stopping) {
-		if (!do_something(shared)) {
+		if (!do_something(shared, true)) {
+			shared->is_tip_worker_idle = true;
+			pthread_cond_wait(&shared->tip_work, &shared->lock);
+			shared->is_tip_worker_idle = false;
+		}
+	}
+	pthread_mutex_unlock(&shared->lock);
+	return NULL;
+}
+
+static void *worker_thread(void *context)
+{
+	struct shared_encoder *shared = context;
+	/* Of this thread alone; without it everything works as well. */
+	(void)setpriority(PRIO_PROCESS, 0, NICENESS);
+	pthread_mutex_lock(&shared->lock);
+	while (!shared->is_stopping) {
+		if (!do_something(shared, false)) {
 			pthread_cond_wait(&shared->work, &shared->lock);
 		}
 	}
@@ -234,7 +185,7 @@ static void *worker_thread(void *context)
 static unsigned count_workers(unsigned wanted)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned count = wanted != 0 ? wanted : cores > 0 ? (unsigned)cores : 1;
+	unsigned count = wanted != 0 ? wanted : cores > 0 ? (unsigned)cores + 1 : 2;
 	count = count < WORKERS_MIN ? WORKERS_MIN : count;
 	return count < ENCODER_WORKERS_MAX ? count : ENCODER_WORKERS_MAX;
 }
@@ -244,7 +195,8 @@ bool encoder_workers_start(struct shared_encoder *shared, struct error *err)
 	unsigned count = count_workers(shared->options.workers);
 	for (unsigned i = 0; i < count; i++) {
 		pthread_t thread;
-		if (!thread_start(&thread, "link encoder", worker_thread, shared, err)) {
+		if (!thread_start(&thread, "link encoder",
+			    i == 0 ? tip_worker_thread : worker_thread, shared, err)) {
 			return false;
 		}
 		pthread_mutex_lock(&shared->lock);
@@ -259,6 +211,7 @@ void encoder_workers_stop(struct shared_encoder *shared)
 	pthread_mutex_lock(&shared->lock);
 	shared->is_stopping = true;
 	pthread_cond_broadcast(&shared->work);
+	pthread_cond_broadcast(&shared->tip_work);
 	pthread_mutex_unlock(&shared->lock);
 	for (unsigned i = 0; i < shared->worker_count; i++) {
 		pthread_join(shared->workers[i], NULL);

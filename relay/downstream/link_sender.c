@@ -167,10 +167,11 @@ static enum wal_fill fill_next(struct link_sender *sender, struct error *err)
 	if (lsn < sender->plain_until) {
 		return wal_sender_fill(stream, sender->plain_until, err);
 	}
-	if (lsn >= wal_cursor_end(stream->cursor)) {
+	lsn_t end = wal_cursor_end(stream->cursor);
+	if (lsn >= end) {
 		return fill_at_end(stream, err);
 	}
-	switch (encoder_seat_take(sender->seat, lsn, &sender->held)) {
+	switch (encoder_seat_take(sender->seat, lsn, end, &sender->held)) {
 	case ENCODER_BATCH: return send_held(sender);
 	case ENCODER_WAITS: return WAL_FILL_WAITS;
 	case ENCODER_PLAIN: break;

@@ -1,9 +1,5 @@
 /*
- * shared_encoder: who follows which chain.
- *
- * A chain that nobody follows stays for a while: what it knows of earlier pages took time to
- * gather, and its batches are there for those who come a little later. Of such chains the one that
- * knows least goes first.
+ * shared_encoder: seats, and which frame each of them follows.
  */
 #include "downstream/shared_encoder.h"
 
@@ -13,12 +9,22 @@
 #include "base/memory.h"
 #include "downstream/shared_encoder_internal.h"
 #include "protocol/crc32c.h"
-#include "protocol/link_image_index.h"
 
-/* Chains that nobody follows. */
-#define IDLE_CHAINS_MAX 2u
+/* Memory for finding earlier images, each GB of the reference: some GB of WAL in which most bytes
+ * are images (link_image_index.h), so that the tip and those behind it have room. */
+#define INDEX_BYTES_PER_GB ((uint64_t)8 << 20)
+#define INDEX_BYTES_MIN    ((uint64_t)64 << 10)
+/* Frames that are made before their reader comes, for one seat and for all. */
+#define AHEAD_MAX     4u
+#define AHEAD_ALL_MAX 16u
 
 #define LEVEL_FIRST 3
+
+static struct link_image_index *new_index(uint64_t reference_bytes)
+{
+	uint64_t bytes = (reference_bytes >> 20) * INDEX_BYTES_PER_GB >> 10;
+	return link_image_index_new(bytes > INDEX_BYTES_MIN ? bytes : INDEX_BYTES_MIN);
+}
 
 struct shared_encoder *shared_encoder_new(
 	const struct shared_encoder_options *options, struct error *err)
@@ -31,22 +37,23 @@ struct shared_encoder *shared_encoder_new(
 	shared->level = options->is_level_auto ? LEVEL_FIRST : options->level;
 	pthread_mutex_init(&shared->lock, NULL);
 	pthread_cond_init(&shared->work, NULL);
-	TAILQ_INIT(&shared->chains);
+	pthread_cond_init(&shared->tip_work, NULL);
+	TAILQ_INIT(&shared->frames);
+	TAILQ_INIT(&shared->queue);
+	TAILQ_INIT(&shared->engines);
 	TAILQ_INIT(&shared->seats);
 	batch_cache_init(&shared->cache, ENCODER_CACHE_BYTES);
+	shared->index = new_index(shared->options.reference_bytes);
+	if (shared->index == NULL) {
+		error_set(err, ERROR_SYSTEM, "out of memory");
+		shared_encoder_free(&shared);
+		return NULL;
+	}
 	if (!encoder_workers_start(shared, err)) {
 		shared_encoder_free(&shared);
 		return NULL;
 	}
 	return shared;
-}
-
-static void remove_chain(struct encoder_chain *chain)
-{
-	struct shared_encoder *shared = chain->shared;
-	TAILQ_REMOVE(&shared->chains, chain, link);
-	shared->chain_count--;
-	encoder_chain_free(chain);
 }
 
 void shared_encoder_free(struct shared_encoder **shared)
@@ -58,9 +65,14 @@ void shared_encoder_free(struct shared_encoder **shared)
 	*shared = NULL;
 	encoder_workers_stop(gone);
 	assert(TAILQ_EMPTY(&gone->seats));
-	while (!TAILQ_EMPTY(&gone->chains)) {
-		remove_chain(TAILQ_FIRST(&gone->chains));
+	while (!TAILQ_EMPTY(&gone->frames)) {
+		encoder_frame_free(TAILQ_FIRST(&gone->frames));
 	}
+	while (!TAILQ_EMPTY(&gone->engines)) {
+		encoder_engine_free(gone, TAILQ_FIRST(&gone->engines));
+	}
+	link_image_index_free(&gone->index);
+	pthread_cond_destroy(&gone->tip_work);
 	pthread_cond_destroy(&gone->work);
 	pthread_mutex_destroy(&gone->lock);
 	free(gone);
@@ -71,13 +83,10 @@ void shared_encoder_read_stats(struct shared_encoder *shared, struct shared_enco
 	pthread_mutex_lock(&shared->lock);
 	*out = shared->stats;
 	out->cache_bytes = shared->cache.bytes;
-	out->chains = shared->chain_count;
+	out->encoders = shared->engine_count;
 	out->level = shared->level;
 	pthread_mutex_unlock(&shared->lock);
 }
-
-/* --- chains ------------------------------------------------------------------------------------
- */
 
 static uint64_t seat_reach(const struct encoder_seat *seat, lsn_t lsn)
 {
@@ -85,122 +94,32 @@ static uint64_t seat_reach(const struct encoder_seat *seat, lsn_t lsn)
 		&seat->promise, seat->held_oldest, lsn, seat->shared->options.reference_bytes);
 }
 
-uint64_t encoder_chain_next_reach(const struct encoder_chain *chain)
-{
-	uint64_t least = UINT64_MAX;
-	const struct encoder_seat *seat;
-	LIST_FOREACH(seat, &chain->seats, in_chain)
-	{
-		uint64_t reach = seat_reach(seat, chain->position);
-		least = reach < least ? reach : least;
-	}
-	return least == UINT64_MAX ? 0 : least;
-}
-
-static bool is_idle(const struct encoder_chain *chain)
-{
-	return LIST_EMPTY(&chain->seats) && !chain->is_running;
-}
-
-/* Of those that nobody follows, the one that knows least, but for `not_this`. */
-static struct encoder_chain *least_idle(struct shared_encoder *shared, unsigned *count_out)
-{
-	struct encoder_chain *least = NULL;
-	struct encoder_chain *chain;
-	*count_out = 0;
-	TAILQ_FOREACH(chain, &shared->chains, link)
-	{
-		if (!is_idle(chain)) {
-			continue;
-		}
-		(*count_out)++;
-		if (least == NULL ||
-			chain->position - chain->known_from < least->position - least->known_from) {
-			least = chain;
-		}
-	}
-	return least;
-}
-
-void encoder_chain_settle(struct encoder_chain *chain)
-{
-	struct shared_encoder *shared = chain->shared;
-	unsigned count;
-	assert(LIST_EMPTY(&chain->seats));
-	if (chain->is_running) {
-		return;
-	}
-	if (chain->has_failed) {
-		remove_chain(chain);
-		return;
-	}
-	chain->is_wanted = false;
-	chain->is_cut_wanted = false;
-	wal_cursor_close(&chain->cursor);
-	if (chain->earlier != NULL) {
-		wal_earlier_rest(chain->earlier);
-	}
-	struct encoder_chain *least = least_idle(shared, &count);
-	if (count > IDLE_CHAINS_MAX) {
-		remove_chain(least);
-	}
-}
-
 static void leave(struct encoder_seat *seat)
 {
-	struct encoder_chain *chain = seat->chain;
-	if (chain == NULL) {
+	struct encoder_frame *frame = seat->frame;
+	if (frame == NULL) {
 		return;
 	}
-	LIST_REMOVE(seat, in_chain);
-	chain->seat_count--;
-	seat->chain = NULL;
-	if (chain->seat_count == 0) {
-		encoder_chain_settle(chain);
+	LIST_REMOVE(seat, in_frame);
+	seat->frame = NULL;
+	if (LIST_EMPTY(&frame->seats)) {
+		encoder_frame_settle(frame);
 	}
 }
 
-static void join(struct encoder_seat *seat, struct encoder_chain *chain)
+static void follow(struct encoder_seat *seat, struct encoder_frame *frame)
 {
-	if (seat->chain == chain) {
+	struct encoder_frame *before = seat->frame;
+	if (before == frame) {
 		return;
 	}
-	/* First, so that the chain is not taken for one that nobody follows. */
-	struct encoder_chain *before = seat->chain;
 	if (before != NULL) {
-		LIST_REMOVE(seat, in_chain);
-		before->seat_count--;
+		LIST_REMOVE(seat, in_frame);
 	}
-	LIST_INSERT_HEAD(&chain->seats, seat, in_chain);
-	chain->seat_count++;
-	seat->chain = chain;
-	if (before != NULL && before->seat_count == 0) {
-		encoder_chain_settle(before);
-	}
-}
-
-void encoder_chain_abandon(struct encoder_chain *chain)
-{
-	chain->has_failed = true;
-	while (!LIST_EMPTY(&chain->seats)) {
-		struct encoder_seat *seat = LIST_FIRST(&chain->seats);
-		LIST_REMOVE(seat, in_chain);
-		chain->seat_count--;
-		seat->chain = NULL;
-		seat->plain_until = lsn_max(seat->plain_until, link_batch_limit(chain->position));
-		encoder_seat_ring(seat);
-	}
-	encoder_chain_settle(chain);
-}
-
-void encoder_chain_ring(struct encoder_chain *chain)
-{
-	struct encoder_seat *seat;
-	LIST_FOREACH(seat, &chain->seats, in_chain)
-	{
-		if (seat->is_waiting) {
-			encoder_seat_ring(seat);
-		}
+	LIST_INSERT_HEAD(&frame->seats, seat, in_frame);
+	seat->frame = frame;
+	if (before != NULL && LIST_EMPTY(&before->seats)) {
+		encoder_frame_settle(before);
 	}
 }
 
@@ -225,13 +144,31 @@ struct encoder_seat *encoder_seat_new(
 	seat->context = context;
 	pthread_mutex_lock(&shared->lock);
 	TAILQ_INSERT_TAIL(&shared->seats, seat, in_encoder);
+	shared->seat_count++;
 	pthread_mutex_unlock(&shared->lock);
 	return seat;
 }
 
+static void free_idle_engines(struct shared_encoder *shared)
+{
+	struct encoder_engine *engine = TAILQ_FIRST(&shared->engines);
+	while (engine != NULL) {
+		struct encoder_engine *next = TAILQ_NEXT(engine, link);
+		if (engine->frame == NULL) {
+			encoder_engine_free(shared, engine);
+		}
+		engine = next;
+	}
+}
+
 void encoder_seat_release(struct encoder_seat *seat)
 {
-	TAILQ_REMOVE(&seat->shared->seats, seat, in_encoder);
+	struct shared_encoder *shared = seat->shared;
+	TAILQ_REMOVE(&shared->seats, seat, in_encoder);
+	shared->seat_count--;
+	if (shared->seat_count == 0) {
+		free_idle_engines(shared);
+	}
 	wal_cursor_close(&seat->check.cursor);
 	free(seat);
 }
@@ -263,7 +200,7 @@ void encoder_seat_promise(struct encoder_seat *seat, const struct link_promise *
 	seat->promise = *promise;
 	seat->held_oldest = store.oldest_lsn;
 	/* A frame that refers further back than is promised now is followed no further. */
-	if (seat->chain != NULL && seat_reach(seat, seat->next) < seat->chain->reach) {
+	if (seat->frame != NULL && seat_reach(seat, seat->next) < seat->frame->reach) {
 		leave(seat);
 	}
 	pthread_mutex_unlock(&shared->lock);
@@ -280,112 +217,77 @@ void encoder_seat_note_plain_request(struct encoder_seat *seat)
 /* --- taking a batch ----------------------------------------------------------------------------
  */
 
-static bool may_begin(const struct encoder_chain *chain, lsn_t lsn)
+static bool goes_on(const struct encoder_seat *seat, lsn_t lsn)
 {
-	if (chain->position != lsn || chain->has_failed) {
-		return false;
-	}
-	if (chain->is_running) {
-		return chain->is_beginning;
-	}
-	return link_batch_limit(lsn) - lsn == LINK_FRAME_BYTES || chain->is_cut_wanted ||
-	       lsn == chain->frame_start || lsn - chain->frame_start >= ENCODER_CUT_BYTES;
+	const struct encoder_frame *frame = seat->frame;
+	return frame != NULL && seat->next == lsn && lsn < frame->limit &&
+	       (frame->position == lsn || batch_queue_find(&frame->batches, lsn) != NULL);
 }
 
-/* Whether the next batch of the chain is of a frame that has begun already. */
-static uint64_t reach_at(
-	const struct encoder_chain *chain, const struct encoder_seat *seat, lsn_t lsn)
-{
-	if (chain->is_running || (seat->chain == chain && lsn != chain->frame_start &&
-					 link_batch_limit(lsn) - lsn != LINK_FRAME_BYTES)) {
-		return chain->reach;
-	}
-	uint64_t reach = encoder_chain_next_reach(chain);
-	return LIST_EMPTY(&chain->seats) ? seat_reach(seat, lsn) : reach;
-}
-
-static struct link_option option_of(
-	const struct encoder_chain *chain, const struct encoder_seat *seat, lsn_t lsn)
-{
-	const struct encoded_batch *batch = batch_queue_find(&chain->batches, lsn);
-	bool has_followed = seat->chain == chain && seat->next == lsn;
-	struct link_option option = {
-		.known_from = chain->known_from, .receivers = chain->seat_count};
-	if (chain->tli != seat->tli || chain->has_failed) {
-		return option;
-	}
-	option.goes_on = has_followed && (batch != NULL || chain->position == lsn);
-	option.has_frame = batch != NULL && batch->begins_frame;
-	option.can_begin = may_begin(chain, lsn);
-	option.reach = batch != NULL ? batch->reach : reach_at(chain, seat, lsn);
-	return option;
-}
-
-static struct encoder_chain *make_chain(struct encoder_seat *seat, lsn_t lsn)
+/* The one followed, one that others have begun there, one that is cut there for both, or its own.
+ */
+static struct encoder_frame *choose(struct encoder_seat *seat, lsn_t lsn)
 {
 	struct shared_encoder *shared = seat->shared;
-	unsigned idle;
-	struct encoder_chain *least = least_idle(shared, &idle);
-	if (shared->chain_count == ENCODER_CHAINS_MAX) {
-		if (least == NULL) {
-			return NULL;
+	uint64_t reach = seat_reach(seat, lsn);
+	if (goes_on(seat, lsn)) {
+		return seat->frame;
+	}
+	struct encoder_frame *frame = encoder_frame_find(shared, seat->tli, lsn, reach);
+	if (frame != NULL) {
+		return frame;
+	}
+	frame = encoder_frame_find_to_cut(shared, seat->tli, lsn, reach);
+	if (frame != NULL) {
+		reach = frame->reach;
+		encoder_frame_close(frame);
+	}
+	return encoder_frame_new(shared, seat->tli, lsn, reach);
+}
+
+/* While what a seat takes is sent, what it comes to next is made, on all workers. */
+static void order_ahead(struct encoder_seat *seat, lsn_t from, lsn_t end)
+{
+	struct shared_encoder *shared = seat->shared;
+	unsigned ahead = AHEAD_ALL_MAX / shared->seat_count;
+	ahead = ahead < 1 ? 1 : ahead < AHEAD_MAX ? ahead : AHEAD_MAX;
+	for (unsigned i = 0; i < ahead && from + LINK_FRAME_BYTES <= end; i++) {
+		uint64_t reach = seat_reach(seat, from);
+		if (encoder_frame_find(shared, seat->tli, from, reach) == NULL) {
+			struct encoder_frame *frame =
+				encoder_frame_new(shared, seat->tli, from, reach);
+			frame->end = end;
+			frame->is_ahead = true;
+			encoder_frame_ask(frame);
 		}
-		remove_chain(least);
+		from += LINK_FRAME_BYTES;
 	}
-	struct encoder_chain *chain = encoder_chain_new(shared, seat->tli, lsn);
-	TAILQ_INSERT_TAIL(&shared->chains, chain, link);
-	shared->chain_count++;
-	return chain;
-}
-
-/* NULL: there is none, and none can be made. */
-static struct encoder_chain *choose(struct encoder_seat *seat, lsn_t lsn)
-{
-	struct shared_encoder *shared = seat->shared;
-	struct link_option options[ENCODER_CHAINS_MAX];
-	struct encoder_chain *chains[ENCODER_CHAINS_MAX];
-	struct encoder_chain *chain;
-	size_t count = 0;
-	TAILQ_FOREACH(chain, &shared->chains, link)
-	{
-		chains[count] = chain;
-		options[count++] = option_of(chain, seat, lsn);
-	}
-	size_t chosen = link_choose(options, count, seat_reach(seat, lsn), lsn);
-	if (chosen == LINK_CHOICE_NONE) {
-		return make_chain(seat, lsn);
-	}
-	chain = chains[chosen];
-	if (!options[chosen].goes_on && !options[chosen].has_frame && !chain->is_running) {
-		chain->is_cut_wanted = lsn != chain->frame_start;
-	}
-	return chain;
 }
 
 static enum encoder_take take(
-	struct encoder_seat *seat, lsn_t lsn, struct encoded_batch **batch_out)
+	struct encoder_seat *seat, lsn_t lsn, lsn_t end, struct encoded_batch **batch_out)
 {
 	struct shared_encoder *shared = seat->shared;
 	if (lsn < seat->plain_until) {
 		return ENCODER_PLAIN;
 	}
-	struct encoder_chain *chain = choose(seat, lsn);
-	if (chain == NULL) {
-		leave(seat);
-		seat->plain_until = link_batch_limit(lsn);
-		return ENCODER_PLAIN;
-	}
-	join(seat, chain);
-	struct encoded_batch *batch = batch_queue_find(&chain->batches, lsn);
+	struct encoder_frame *frame = choose(seat, lsn);
+	bool is_new = frame != seat->frame;
+	follow(seat, frame);
+	frame->end = lsn_max(frame->end, end);
+	struct encoded_batch *batch = batch_queue_find(&frame->batches, lsn);
 	if (batch == NULL) {
-		assert(chain->position == lsn);
+		assert(frame->position == lsn);
 		seat->next = lsn;
 		seat->is_waiting = true;
 		seat->has_waited = true;
-		if (!chain->is_wanted && !chain->is_running) {
-			chain->is_wanted = true;
-			pthread_cond_signal(&shared->work);
-		}
+		frame->is_awaited = true;
+		encoder_frame_ask(frame);
+	}
+	if (is_new) {
+		order_ahead(seat, link_batch_limit(lsn), end);
+	}
+	if (batch == NULL) {
 		return ENCODER_WAITS;
 	}
 	seat->next = lsn + batch->raw_bytes;
@@ -397,11 +299,11 @@ static enum encoder_take take(
 }
 
 enum encoder_take encoder_seat_take(
-	struct encoder_seat *seat, lsn_t lsn, struct encoded_batch **batch_out)
+	struct encoder_seat *seat, lsn_t lsn, lsn_t end, struct encoded_batch **batch_out)
 {
 	pthread_mutex_lock(&seat->shared->lock);
 	seat->is_waiting = false;
-	enum encoder_take taken = take(seat, lsn, batch_out);
+	enum encoder_take taken = take(seat, lsn, end, batch_out);
 	pthread_mutex_unlock(&seat->shared->lock);
 	return taken;
 }
@@ -418,7 +320,7 @@ enum encoder_check encoder_seat_check(struct encoder_seat *seat, lsn_t from, lsn
 			.to = to,
 			.crc = CRC32C_INIT,
 			.crc_wanted = crc};
-		pthread_cond_signal(&shared->work);
+		encoder_workers_wake(shared, false);
 	}
 	enum encoder_check state = check->state;
 	pthread_mutex_unlock(&shared->lock);

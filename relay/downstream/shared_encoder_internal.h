@@ -1,55 +1,72 @@
 /*
  * shared_encoder_internal: the inside of the shared encoder, for the files that make it up
- * (shared_encoder.c, encoder_chain.c, encoder_workers.c) and nobody else.
+ * (shared_encoder.c, encoder_frame.c, encoder_engine.c, encoder_workers.c) and nobody else.
  *
- * Everything is under the encoder's lock, but for what a running job uses: the chain's encoder and
+ * Everything is under the encoder's lock, but for what a running job uses: the frame's engine and
  * cursor, and the cursor of a check.
  */
 #ifndef DOWNSTREAM_SHARED_ENCODER_INTERNAL_H
 #define DOWNSTREAM_SHARED_ENCODER_INTERNAL_H
 
+#include "downstream/encoder_order.h"
 #include "downstream/link_choice.h"
 #include "downstream/shared_encoder.h"
+#include "protocol/link_image_index.h"
 #include "spool/wal_earlier.h"
 
 #include <pthread.h>
 #include <sys/queue.h>
 
-#define ENCODER_WORKERS_MAX 4u
+#define ENCODER_WORKERS_MAX 8u
 /* At most one new frame for so much WAL is begun for those who join. */
-#define ENCODER_CUT_BYTES ((lsn_t)64 * 1024)
-#define ENCODER_BATCH_MAX ((size_t)128 * 1024)
+#define ENCODER_CUT_BYTES  ((lsn_t)64 * 1024)
+#define ENCODER_BATCH_MAX  ((size_t)128 * 1024)
+#define ENCODER_FRAMES_MAX 4096u
+#define ENGINE_IDLE_ROUNDS 64u
+/* A power of two. */
+#define ENCODER_PLACES 1024u
 
-struct encoder_chain {
-	TAILQ_ENTRY(encoder_chain) link;
-	struct shared_encoder *shared;
-	LIST_HEAD(chain_seats, encoder_seat) seats;
-	unsigned seat_count;
-	tli_t tli;
-	lsn_t known_from; /* its index knows the pages logged from here on */
-	lsn_t position;   /* where its next batch begins */
-	lsn_t frame_start;
-	uint64_t reach; /* of the present frame */
-	struct batch_queue batches;
-	bool is_wanted;     /* somebody waits for the batch at position */
-	bool is_cut_wanted; /* it has to begin a frame */
-	bool is_running;
-	bool is_beginning; /* the batch that is being made begins a frame */
-	bool has_failed;
+/* What encodes one frame after another. */
+struct encoder_engine {
+	TAILQ_ENTRY(encoder_engine) link;
+	struct encoder_frame *frame; /* NULL: free */
+	unsigned idle_rounds;        /* so many frames were done while it was free */
 	/* Of the running job. */
 	struct link_encoder *encoder; /* NULL: not yet needed */
-	struct wal_cursor *cursor;
 	struct wal_earlier *earlier;
+	tli_t tli; /* it stands there, and knows the record that is under way */
+	lsn_t at;
 };
 
-struct chain_job {
-	bool is_cut;
-	bool begins_frame;
+/* WAL from start to limit, once for all who can decode it. */
+struct encoder_frame {
+	LIST_ENTRY(encoder_frame) by_place;
+	TAILQ_ENTRY(encoder_frame) by_age;
+	TAILQ_ENTRY(encoder_frame) in_queue;
+	struct shared_encoder *shared;
+	LIST_HEAD(frame_seats, encoder_seat) seats;
+	tli_t tli;
+	lsn_t start;
+	lsn_t limit;
+	lsn_t position; /* where its next batch begins */
+	lsn_t end;      /* there is WAL up to here, at least */
 	uint64_t reach;
+	struct batch_queue batches;
+	bool is_awaited; /* somebody waits for the batch at position */
+	bool is_ahead;   /* made before somebody comes for it */
+	bool is_queued;
+	bool is_running;
+	bool has_failed;
+	struct encoder_engine *engine;
+	struct wal_cursor *cursor; /* of the running job */
+};
+
+struct frame_job {
+	bool begins_frame;
 	int level;
 };
 
-struct chain_outcome {
+struct frame_outcome {
 	struct encoded_batch *batch; /* NULL: it failed */
 	struct link_batch_stats stats;
 	uint64_t cpu_us;
@@ -67,12 +84,12 @@ struct seat_check {
 };
 
 struct encoder_seat {
-	LIST_ENTRY(encoder_seat) in_chain;
+	LIST_ENTRY(encoder_seat) in_frame;
 	TAILQ_ENTRY(encoder_seat) in_encoder;
 	struct shared_encoder *shared;
-	struct encoder_chain *chain; /* NULL: none followed */
+	struct encoder_frame *frame; /* NULL: none followed */
 	tli_t tli;
-	lsn_t next;        /* where it goes on with its chain */
+	lsn_t next;        /* where it goes on with its frame */
 	lsn_t plain_until; /* not to be tried before */
 	bool is_waiting;
 	bool has_waited; /* for the batch it takes next */
@@ -88,38 +105,67 @@ struct shared_encoder {
 	struct shared_encoder_options options;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	TAILQ_HEAD(encoder_chains, encoder_chain) chains;
+	pthread_cond_t tip_work; /* of the worker that is kept for the tip */
+	LIST_HEAD(frame_place, encoder_frame) places[ENCODER_PLACES];
+	TAILQ_HEAD(encoder_frames, encoder_frame) frames; /* the oldest first */
+	TAILQ_HEAD(encoder_queue, encoder_frame) queue;   /* in the order of asking */
+	unsigned frame_count;
+	TAILQ_HEAD(encoder_engines, encoder_engine) engines;
+	unsigned engine_count;
+	struct link_image_index *index;
 	TAILQ_HEAD(encoder_seats, encoder_seat) seats;
-	unsigned chain_count;
+	unsigned seat_count;
 	struct batch_cache cache;
 	struct shared_encoder_stats stats;
 	pthread_t workers[ENCODER_WORKERS_MAX];
 	unsigned worker_count;
-	unsigned far_jobs; /* that run and are not at the tip */
+	bool is_tip_worker_idle;
 	int level;
 	bool is_stopping;
 };
 
-/* --- encoder_chain.c: one chain ----------------------------------------------------------------
+/* --- encoder_engine.c --------------------------------------------------------------------------
  */
 
-struct encoder_chain *encoder_chain_new(struct shared_encoder *shared, tli_t tli, lsn_t lsn);
-void encoder_chain_free(struct encoder_chain *chain);
-/* Without the lock: makes one batch at the chain's position. */
-void encoder_chain_encode(
-	struct encoder_chain *chain, const struct chain_job *job, struct chain_outcome *outcome);
+/* Whether the frame has an engine, or could get one. */
+bool encoder_engine_is_to_be_had(const struct encoder_frame *frame);
+/* The frame's, or one that is free, or made, or taken from a frame that nobody waits for. */
+void encoder_engine_attach(struct encoder_frame *frame);
+/* The frame needs it no more. */
+void encoder_engine_detach(struct encoder_frame *frame);
+/* A free one. */
+void encoder_engine_free(struct shared_encoder *shared, struct encoder_engine *engine);
+/* Without the lock: makes one batch at the frame's position. */
+void encoder_engine_encode(
+	struct encoder_frame *frame, const struct frame_job *job, struct frame_outcome *outcome);
 
-/* --- shared_encoder.c: seats and their chains --------------------------------------------------
+/* --- encoder_frame.c ---------------------------------------------------------------------------
  */
 
-/* The reach with which the chain's next frame can begin: what all its seats cover. */
-uint64_t encoder_chain_next_reach(const struct encoder_chain *chain);
-/* All who follow it look for another, or go plain. */
-void encoder_chain_abandon(struct encoder_chain *chain);
-/* Those that wait look again. */
-void encoder_chain_ring(struct encoder_chain *chain);
+struct encoder_frame *encoder_frame_new(
+	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach);
+/* Of the frames that begin at lsn the one that refers furthest, within reach; NULL: there is none,
+ * or it is much less and others may still be made there. */
+struct encoder_frame *encoder_frame_find(
+	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach);
+/* One under way that can be ended at lsn, for those who come there. NULL: there is none. */
+struct encoder_frame *encoder_frame_find_to_cut(
+	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach);
+/* It ends where it stands: what comes next begins another. */
+void encoder_frame_close(struct encoder_frame *frame);
+bool encoder_frame_is_done(const struct encoder_frame *frame);
+struct encoder_task encoder_frame_task(const struct encoder_frame *frame);
+/* Its next batch is to be made; when all its WAL is there, the rest too. */
+void encoder_frame_ask(struct encoder_frame *frame);
 /* Nobody follows it: it goes, or waits a while without holding WAL. */
-void encoder_chain_settle(struct encoder_chain *chain);
+void encoder_frame_settle(struct encoder_frame *frame);
+void encoder_frame_begin_job(struct encoder_frame *frame, struct frame_job *job_out);
+void encoder_frame_end_job(struct encoder_frame *frame, const struct frame_outcome *outcome);
+void encoder_frame_free(struct encoder_frame *frame);
+
+/* --- shared_encoder.c: seats --------------------------------------------------------------------
+ */
+
 void encoder_seat_ring(struct encoder_seat *seat);
 /* Frees it. */
 void encoder_seat_release(struct encoder_seat *seat);
@@ -129,5 +175,7 @@ void encoder_seat_release(struct encoder_seat *seat);
 
 bool encoder_workers_start(struct shared_encoder *shared, struct error *err) MUST_CHECK;
 void encoder_workers_stop(struct shared_encoder *shared);
+/* There is something in the queue, or to be checked. */
+void encoder_workers_wake(struct shared_encoder *shared, bool is_near);
 
 #endif

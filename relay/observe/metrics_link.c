@@ -45,8 +45,8 @@ static void write_sending(const struct shared_encoder_stats *link, struct evbuff
 		"Batches sent that had to be encoded first.");
 	metrics_write_number(out, "walrelay_link_cache_bytes", "gauge", link->cache_bytes,
 		"Encoded batches kept for those who come a little later.");
-	metrics_write_number(out, "walrelay_link_chains", "gauge", link->chains,
-		"Encoders: one for each place and reach at which receivers are.");
+	metrics_write_number(out, "walrelay_link_encoders", "gauge", link->encoders,
+		"Encoders: one for each frame that is being made.");
 	metrics_write_number(out, "walrelay_link_plain_requests_total", "counter",
 		link->plain_requests,
 		"Batches a receiver could not decode and asked for as they are.");

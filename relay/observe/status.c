@@ -174,7 +174,7 @@ static json_t *link_value(const struct snapshot *snapshot)
 	json_put(object, "frames", json_bytes(link->frames));
 	json_put(object, "encode_cpu_seconds", json_real((double)link->encode_cpu_us / 1e6));
 	json_put(object, "level", json_integer(link->level));
-	json_put(object, "chains", json_integer(link->chains));
+	json_put(object, "encoders", json_integer(link->encoders));
 	json_put(object, "cache_bytes", json_bytes(link->cache_bytes));
 	json_put(object, "cache_hits", json_bytes(link->cache_hits));
 	json_put(object, "cache_misses", json_bytes(link->cache_misses));

@@ -1,4 +1,4 @@
-/* Which chain, and how far back. */
+/* How far back, and whose batches will do. */
 #include "downstream/link_choice.h"
 
 #include "cmocka_all.h"
@@ -37,52 +37,30 @@ static void test_link_choice__refers_to_what_was_promised(void **state)
 	}
 }
 
-#define GOES_ON   .goes_on = true
-#define HAS_FRAME .has_frame = true
-#define CAN_BEGIN .can_begin = true
-
-static void test_link_choice__takes_the_chain_that_refers_furthest(void **state)
+static void test_link_choice__takes_what_is_about_as_small(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *name;
-		struct link_option options[3];
-		size_t count;
-		uint64_t reach;
-		size_t expected;
+		uint64_t reach, wanted;
+		bool fits, serves;
 	} cases[] = {
-		{"there is none", {{0}}, 0, GB, LINK_CHOICE_NONE},
-		{"none is there", {{.reach = GB, .receivers = 3}}, 1, GB, LINK_CHOICE_NONE},
-		{"it refers further than was promised", {{.reach = 2 * GB, HAS_FRAME}}, 1, GB,
-			LINK_CHOICE_NONE},
-		{"even the one it followed", {{.reach = 2 * GB, GOES_ON}, {0, CAN_BEGIN}}, 2, GB,
-			1},
-		{"the furthest", {{.reach = 64 * MB, GOES_ON}, {.reach = GB, HAS_FRAME}}, 2, GB, 1},
-		{"not one that may, but has seen little",
-			{{.reach = GB, .known_from = 10 * GB - MB, HAS_FRAME},
-				{.reach = 64 * MB, GOES_ON}},
-			2, GB, 1},
-		{"the same: what is there already",
-			{{.reach = GB, GOES_ON, .receivers = 2}, {.reach = GB, HAS_FRAME}}, 2, GB,
-			1},
-		{"the same: where more are",
-			{{.reach = GB, GOES_ON, .receivers = 1},
-				{.reach = GB, CAN_BEGIN, .receivers = 2}},
-			2, GB, 1},
-		{"the same in all: where it is",
-			{{.reach = GB, CAN_BEGIN, .receivers = 1},
-				{.reach = GB, GOES_ON, CAN_BEGIN, .receivers = 1}},
-			2, GB, 1},
-		{"a little more is not more",
-			{{.reach = GB, .known_from = 10 * GB - 300 * MB, GOES_ON},
-				{.reach = GB, .known_from = 10 * GB - 301 * MB, CAN_BEGIN}},
-			2, GB, 0},
+		{0, 0, true, true},
+		{16 * MB, 0, false, false},
+		{0, 16 * MB, true, true},
+		{0, 128 * MB, true, true},
+		{0, 256 * MB, true, false},
+		{32 * MB, 256 * MB, true, false},
+		{64 * MB, 256 * MB, true, true},
+		{256 * MB, 256 * MB, true, true},
+		{512 * MB, 256 * MB, false, false},
+		{256 * MB, 2 * GB, true, false},
+		{512 * MB, 2 * GB, true, true},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		size_t chosen =
-			link_choose(cases[i].options, cases[i].count, cases[i].reach, 10 * GB + 8);
-		if (chosen != cases[i].expected) {
-			fail_msg("%s: %zu", cases[i].name, chosen);
+		if (link_reach_fits(cases[i].reach, cases[i].wanted) != cases[i].fits ||
+			link_reach_serves(cases[i].reach, cases[i].wanted) != cases[i].serves) {
+			fail_msg("%llu MB for %llu MB", (unsigned long long)(cases[i].reach / MB),
+				(unsigned long long)(cases[i].wanted / MB));
 		}
 	}
 }
@@ -91,7 +69,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_choice__refers_to_what_was_promised),
-		cmocka_unit_test(test_link_choice__takes_the_chain_that_refers_furthest),
+		cmocka_unit_test(test_link_choice__takes_what_is_about_as_small),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
