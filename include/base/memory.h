@@ -13,6 +13,9 @@ void *memory_new(size_t size) __attribute__((malloc, returns_nonnull));
 char *memory_copy_text(const char *text) __attribute__((malloc, returns_nonnull));
 /* The first length bytes, and an end. */
 char *memory_copy_bytes(const char *bytes, size_t length) __attribute__((malloc, returns_nonnull));
+/* Frees a text that is or holds a secret; nothing of it stays in memory. Accepts NULL, sets NULL. */
+void memory_wipe_text(char **text);
+void memory_wipe(void *bytes, size_t length);
 /* Room for one more item behind count of them, zeroed; grows by doubling. */
 void *memory_grow(void *items, size_t count, size_t item_size) __attribute__((returns_nonnull));
 

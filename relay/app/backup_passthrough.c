@@ -284,7 +284,7 @@ static void start_connecting(struct backup *backup)
 	}
 	backup->connecting =
 		connector_start(owner->connector, &target, backup->loop, on_connected, backup);
-	free(conninfo);
+	memory_wipe_text(&conninfo);
 }
 
 /* --- what the session calls ------------------------------------------------------------------ */
@@ -406,7 +406,7 @@ void backup_passthrough_free(struct backup_passthrough **passthrough)
 	connector_free(&gone->connector);
 	pthread_mutex_destroy(&gone->lock);
 	free(gone->application_name);
-	free(gone->conninfo);
+	memory_wipe_text(&gone->conninfo);
 	free(gone);
 	*passthrough = NULL;
 }
@@ -423,7 +423,7 @@ void backup_passthrough_set_conninfo(struct backup_passthrough *passthrough, con
 	char *old = passthrough->conninfo;
 	passthrough->conninfo = copy;
 	pthread_mutex_unlock(&passthrough->lock);
-	free(old);
+	memory_wipe_text(&old);
 }
 
 void backup_passthrough_use_link(struct backup_passthrough *passthrough, bool is_used)

@@ -404,6 +404,8 @@ static char *read_whole(const char *path, size_t *length_out)
 	if (file == NULL) {
 		return NULL;
 	}
+	/* No buffer of stdio's keeps a password. */
+	setvbuf(file, NULL, _IONBF, 0);
 	text = memory_new(FILE_BYTES_MAX + 1);
 	length = fread(text, 1, FILE_BYTES_MAX + 1, file);
 	if (ferror(file) != 0 || length > FILE_BYTES_MAX) {
@@ -431,7 +433,10 @@ struct config *config_load_anyway(
 		config = parse_anyway(file, dirname(real), text, length, conninfo, report);
 	}
 	free(real);
-	free(text);
+	if (text != NULL) {
+		memory_wipe(text, length);
+		free(text);
+	}
 	return config;
 }
 

@@ -41,8 +41,7 @@ void config_text_format(const struct config_option *option, const struct config_
 
 void config_text_release(void *field)
 {
-	free(*(char **)field);
-	*(char **)field = NULL;
+	memory_wipe_text(field);
 }
 
 static bool is_none(const struct config_option *option, const char *text)

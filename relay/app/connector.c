@@ -101,7 +101,7 @@ static void destroy_connecting(struct connecting *connecting)
 		PQfinish(connecting->connection);
 	}
 	pthread_mutex_destroy(&connecting->lock);
-	free(connecting->conninfo);
+	memory_wipe_text(&connecting->conninfo);
 	free(connecting->application_name);
 	free(connecting);
 }

@@ -167,6 +167,7 @@ static void parse_entry(struct parser *parser, struct span line)
 		item.value = value;
 		parser->visit(parser->context, &item);
 	}
+	memory_wipe(value, (size_t)(line.end - equals) + 1);
 	free(value);
 	free(key);
 }

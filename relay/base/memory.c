@@ -35,6 +35,20 @@ char *memory_copy_text(const char *text)
 	return memory_copy_bytes(text, strlen(text));
 }
 
+void memory_wipe(void *bytes, size_t length)
+{
+	explicit_bzero(bytes, length);
+}
+
+void memory_wipe_text(char **text)
+{
+	if (*text != NULL) {
+		memory_wipe(*text, strlen(*text));
+		free(*text);
+		*text = NULL;
+	}
+}
+
 void *memory_grow(void *items, size_t count, size_t item_size)
 {
 	/* Capacity is the next power of two, so it need not be kept anywhere. */

@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,8 +80,18 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* Passwords, keys and WAL stay out of core files. A limit of 0 does not keep the kernel from
+ * handing one to a program (core(5)), so the process may not be dumped at all; but by root, it
+ * cannot be traced or read in /proc/PID/mem then either. */
+static void forbid_dumps(void)
+{
+	const struct rlimit no_core = {0, 0};
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 /* A relay that has nothing to do with root's rights runs without them; what it holds in memory
- * (passwords, WAL) stays out of core files; what it writes is its own. */
+ * is not shown, and what it writes is its own. */
 static bool prepare_process(struct error *err)
 {
 	if (geteuid() == 0) {
@@ -89,8 +100,7 @@ static bool prepare_process(struct error *err)
 			"Start it as an ordinary user of its own, as one does with PostgreSQL.");
 	}
 	umask(077);
-	const struct rlimit no_core = {0, 0};
-	(void)setrlimit(RLIMIT_CORE, &no_core);
+	forbid_dumps();
 	raise_descriptor_limit();
 	/* libpq allocates each message of 128 kB: keep those blocks instead of mapping anew. */
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);

@@ -455,7 +455,8 @@ static void copy_strings(struct upstream_options *options)
 static void free_strings(struct upstream_options *options)
 {
 	free((char *)(uintptr_t)options->relay_name);
-	free((char *)(uintptr_t)options->conninfo);
+	char *conninfo = (char *)(uintptr_t)options->conninfo;
+	memory_wipe_text(&conninfo);
 	free((char *)(uintptr_t)options->slot);
 }
 

@@ -12,6 +12,32 @@
 
 #define MASK "********"
 
+static void free_options(PQconninfoOption *options)
+{
+	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL;
+		option++) {
+		if (option->val != NULL) {
+			memory_wipe(option->val, strlen(option->val));
+		}
+	}
+	PQconninfoFree(options);
+}
+
+/* libpq quotes what it could not read, which may be a password, or a URI with one in it. */
+static void set_reason(struct error *err, const char *reason)
+{
+	const char *quoted = strstr(reason, ": \"");
+	const char *end = quoted != NULL ? quoted : reason + strcspn(reason, "\n");
+
+	if (strncmp(reason, "missing \"=\" after", 17) == 0) {
+		error_set(err, ERROR_INVALID,
+			"missing \"=\" after a word; a value with blanks in it "
+			"takes single quotes");
+		return;
+	}
+	error_set(err, ERROR_INVALID, "%.*s", (int)(end - reason), reason);
+}
+
 bool upstream_conninfo_is_valid(const char *conninfo, struct error *err)
 {
 	char *reason = NULL;
@@ -19,11 +45,9 @@ bool upstream_conninfo_is_valid(const char *conninfo, struct error *err)
 	bool is_valid = options != NULL;
 
 	if (!is_valid) {
-		error_set(err, ERROR_INVALID, "%.*s",
-			reason != NULL ? (int)strcspn(reason, "\n") : 0,
-			reason != NULL ? reason : "");
+		set_reason(err, reason != NULL ? reason : "");
 	}
-	PQconninfoFree(options);
+	free_options(options);
 	PQfreemem(reason);
 	return is_valid;
 }
@@ -69,6 +93,6 @@ char *upstream_conninfo_masked(const char *conninfo)
 	if (text != NULL) {
 		fclose(text);
 	}
-	PQconninfoFree(options);
+	free_options(options);
 	return masked;
 }

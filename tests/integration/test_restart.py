@@ -15,6 +15,7 @@ RETRY_SECONDS = 2
 
 # What a walreceiver says of a try that nobody answered, or that was turned away.
 FAILED_TRY = "could not connect to the primary server"
+READY = b"is ready to accept connections"
 
 
 def receiver(standby):
@@ -68,17 +69,18 @@ def test_an_upgrade_in_place_answers_the_first_try(site):
                            wal_retrieve_retry_interval=f"'{RETRY_SECONDS}s'")
     load = site.pgbench(primary, rate=200)
     standby.catch_up(primary)
-    for _ in range(3):
-        # A new file in its place, as a package upgrade leaves it.
-        shutil.copy(binary(), site.directory / "new")
+    for number in range(3):
+        # A new file in its place, as a package upgrade leaves it; told from the old by a letter.
+        new = site.directory / "new"
+        new.write_bytes(binary().read_bytes().replace(READY, READY[:-1] + b"%d" % number))
+        new.chmod(0o755)
         os.rename(site.directory / "new", site.directory / "walrelay")
-        before, looked_from = receiver(standby), standby.log_size()
+        before, looked_from, relay_log = receiver(standby), standby.log_size(), relay.log_size()
         relay.send(signal.SIGUSR2)
         wait_for_another_receiver(standby, before)
         relay.wait_ready()
         assert FAILED_TRY not in standby.log_text(looked_from), relay.log_text()
-        exe = os.readlink(f"/proc/{relay_pid(relay)}/exe")
-        assert exe == str(site.directory / "walrelay"), exe
+        relay.wait_for_log(f"is ready to accept connection{number}", relay_log)
     load.stop()
     standby.catch_up(primary)
     assert_same_rows(primary, standby)

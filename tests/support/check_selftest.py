@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Shows that check_layers.py and check_sizes.py find what they are there for, and only that."""
+"""Shows that check_layers.py, check_sizes.py and check_hardening.py find what they are there for, and
+only that."""
+import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import check_hardening  # noqa: E402
 import check_layers  # noqa: E402
 import check_sizes  # noqa: E402
 
@@ -98,6 +101,37 @@ class Sizes(Tree):
         self.check("tests/unit/base/test_a.c", "/* x */\n", ["1: tests no file of relay/base/"])
         self.write("relay/base/wal_store.c", "/* x */\n")
         self.check("tests/unit/base/test_wal_store_recovery.c", "/* x */\n", [])
+
+
+class Hardening(Tree):
+    PROGRAM = ('#ifdef BOTH\n__asm__(".section both,\\"awx\\",@progbits\\n.long 0\\n.previous");\n'
+               "#endif\n#include <stdio.h>\n#include <string.h>\nint main(int count, char **words)\n"
+               "{ char text[32]; strcpy(text, words[count - 1]); return printf(\"%s\", text); }\n")
+    FAULTS = [
+        (["-no-pie", "-fno-pie"], "is not position-independent"),
+        (["-Wl,-z,norelro"], "has relocations that stay writable"),
+        (["-Wl,-z,lazy"], "binds its symbols late, so that their table stays writable"),
+        (["-Wl,-z,execstack"], "has a stack that can be executed"),
+        (["-DBOTH"], "has pages that are both written and executed"),
+        (["-Wl,-rpath,/tmp"], "names places of its own to look for libraries in"),
+        (["-fno-stack-protector"], "has no stack protector"),
+        (["-U_FORTIFY_SOURCE"], "is built without _FORTIFY_SOURCE"),
+    ]
+
+    def check(self, options):
+        self.write("a.c", self.PROGRAM)
+        hardened = ["-O2", "-w", "-fPIE", "-pie", "-fstack-protector-strong", "-U_FORTIFY_SOURCE",
+                    "-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now"]
+        subprocess.run(["gcc", *hardened, *options, self.root / "a.c", "-o", self.root / "a"],
+                       check=True)
+        return list(check_hardening.faults(self.root / "a"))
+
+    def test_what_it_passes(self):
+        self.assertEqual(self.check([]), [])
+
+    def test_what_it_finds(self):
+        for options, fault in self.FAULTS:
+            self.assertIn(fault, self.check(options))
 
 
 if __name__ == "__main__":

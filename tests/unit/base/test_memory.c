@@ -11,6 +11,7 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void test_memory__copies_have_an_end(void **state)
 {
@@ -22,6 +23,19 @@ static void test_memory__copies_have_an_end(void **state)
 	copy = memory_copy_text("");
 	assert_string_equal(copy, "");
 	free(copy);
+}
+
+static void test_memory__what_is_wiped_is_zero(void **state)
+{
+	char bytes[] = "secret!", *text = NULL;
+
+	(void)state;
+	memory_wipe(bytes, 6);
+	assert_memory_equal(bytes, "\0\0\0\0\0\0!", 8);
+	memory_wipe_text(&text);
+	text = memory_copy_text("secret");
+	memory_wipe_text(&text);
+	assert_null(text);
 }
 
 static void test_memory__a_list_grows_by_zeroed_items(void **state)
@@ -44,6 +58,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory__copies_have_an_end),
+		cmocka_unit_test(test_memory__what_is_wiped_is_zero),
 		cmocka_unit_test(test_memory__a_list_grows_by_zeroed_items),
 	};
 

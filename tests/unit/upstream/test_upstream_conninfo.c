@@ -35,6 +35,21 @@ static void test_upstream_conninfo__refuses_with_libpqs_words(void **state)
 	assert_string_equal(err.message, "unterminated quoted string in connection info string");
 }
 
+static void test_upstream_conninfo__repeats_no_password_it_could_not_read(void **state)
+{
+	static const char *const refused[] = {"host=db1 password=hun ter2 user=r",
+		"postgresql://r:ter2@[::1", "postgresql://r:ter2@db1/?x=ter2=", "postgresql://r:%xter2@db1",
+		"postgresql://r:ter2@db1/?ter2", "host=db1 password='ter2"};
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		assert_false(upstream_conninfo_is_valid(refused[i], &err));
+		assert_true(err.message[0] != '\0');
+		assert_null(strstr(err.message, "ter2"));
+	}
+}
+
 static void check_masked(const char *conninfo, const char *expected)
 {
 	char *masked = upstream_conninfo_masked(conninfo);
@@ -62,6 +77,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_upstream_conninfo__accepts_what_libpq_does),
 		cmocka_unit_test(test_upstream_conninfo__refuses_with_libpqs_words),
+		cmocka_unit_test(test_upstream_conninfo__repeats_no_password_it_could_not_read),
 		cmocka_unit_test(test_upstream_conninfo__masks_secrets),
 	};
 
