@@ -36,7 +36,7 @@ def cpu_seconds(pid):
             return total / TICKS
 
 
-def receive(site, source, count, start, end, segment_bytes):
+def receive(site, source, count, start, end, segment_bytes, **connection):
     """Wall and server CPU seconds until that many receivers have everything from start to end."""
     memory = Path(tempfile.mkdtemp(prefix="walrelay-bench.", dir="/dev/shm"))
     try:
@@ -50,7 +50,7 @@ def receive(site, source, count, start, end, segment_bytes):
                 file.truncate(segment_bytes)
             commands.append([site.client_bin / "pg_receivewal", "-D", target, "--no-sync",
                              "--no-loop", "-E", format_lsn(end), "-d",
-                             source.conninfo(application_name=f"receiver{number}")])
+                             source.conninfo(application_name=f"receiver{number}", **connection)])
         cpu, began = cpu_seconds(source.pid), time.monotonic()
         running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
                    for command in commands]

@@ -16,9 +16,10 @@ import latency  # noqa: E402
 import memory  # noqa: E402
 import metering  # noqa: E402
 import restart  # noqa: E402
+import tls  # noqa: E402
 import wire  # noqa: E402
 
-MEASUREMENTS = {"catch_up": catch_up, "latency": latency, "memory": memory, "restart": restart,
+MEASUREMENTS = {"catch_up": catch_up, "tls": tls, "latency": latency, "memory": memory, "restart": restart,
                 "edges": edges, "goodput": goodput, "wire": wire, "metering": metering}
 
 

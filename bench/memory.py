@@ -1,9 +1,10 @@
 """Memory: what the relay's process takes for 1, 100 and 1000 standbys, idle and streaming.
 
-The standbys are played by bench/standby_player.c. Anonymous memory is the relay's own; the private
-figure also counts mapped pages of the spool that nobody else maps at the time.
+The standbys are played by bench/standby_player.c. Anonymous memory is the relay's own; that of files
+is its binary and libraries and the mapped pages of the spool.
 """
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,12 +16,11 @@ COUNTS = (1, 100, 1000)
 LOAD_SECONDS = 8
 
 
-def smaps(pid):
-    """kB by name."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return {"anonymous_kb": sizes["Anonymous"],
-            "private_kb": sizes["Private_Clean"] + sizes["Private_Dirty"], "pss_kb": sizes["Pss"]}
+def resident(pid):
+    """kB; the relay keeps everybody but root out of its smaps."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return {f"{what}_kb": int(re.search(rf"Rss{name}:\s+(\d+)", text).group(1))
+            for what, name in (("anonymous", "Anon"), ("file", "File"))}
 
 
 def largest(samples):
@@ -39,14 +39,14 @@ def play(relay, count, lsn):
 def one_count(site, primary, count):
     relay = site.relay(primary, f"relay{count}", relay={"max_connections": 2000})
     wait_until(lambda: relay.received_lsn() >= primary.flush_lsn())
-    none = smaps(relay.pid)
+    none = resident(relay.pid)
     player = play(relay, count, relay.received_lsn())
-    idle = smaps(relay.pid)
+    idle = resident(relay.pid)
     load = site.pgbench(primary, init=False, seconds=LOAD_SECONDS, rate=500, name=f"load{count}")
-    samples = [smaps(relay.pid)]
+    samples = [resident(relay.pid)]
 
     def load_is_over():
-        samples.append(smaps(relay.pid))
+        samples.append(resident(relay.pid))
         return not load.is_running
     wait_until(load_is_over, LOAD_SECONDS + 60, interval=0.2)
     player.communicate(timeout=60)
@@ -65,12 +65,12 @@ def measure(_):
 
 
 def table(rows):
-    yield f"{'standbys':>8} {'':10} {'anonymous kB':>13} {'private kB':>11} {'PSS kB':>8} " \
+    yield f"{'standbys':>8} {'':10} {'anonymous kB':>13} {'of files kB':>12} " \
           f"{'kB a standby (anonymous)':>25}"
     for row in rows:
         for state in ("none", "idle", "streaming"):
             sizes = row[state]
             each = (sizes["anonymous_kb"] - row["none"]["anonymous_kb"]) / row["standbys"]
             yield (f"{row['standbys']:8} {state:10} {sizes['anonymous_kb']:13} "
-                   f"{sizes['private_kb']:11} {sizes['pss_kb']:8} "
+                   f"{sizes['file_kb']:12} "
                    f"{each if state != 'none' else 0:25.1f}")
