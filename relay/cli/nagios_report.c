@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/human.h"
+#include "base/human.h"
 
 #define TEXT_SIZE (NAGIOS_LINE_SIZE / 2)
 

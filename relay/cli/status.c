@@ -1,9 +1,9 @@
 /*
  * walrelay status: upstream, destinations and standbys on one screen.
  */
+#include "base/human.h"
 #include "cli/api_options.h"
 #include "cli/commands.h"
-#include "cli/human.h"
 
 #include <stdint.h>
 #include <stdio.h>

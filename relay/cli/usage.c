@@ -1,9 +1,9 @@
 /*
  * walrelay usage: bytes and cost per destination, as a table, JSON or CSV.
  */
+#include "base/human.h"
 #include "cli/api_options.h"
 #include "cli/commands.h"
-#include "cli/human.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
  * human: divides until three digits are left before the unit.
  */
-#include "cli/human.h"
+#include "base/human.h"
 
 #include <stdio.h>
 

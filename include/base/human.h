@@ -1,8 +1,8 @@
 /*
  * human: figures for people to read: three digits and a unit.
  */
-#ifndef CLI_HUMAN_H
-#define CLI_HUMAN_H
+#ifndef BASE_HUMAN_H
+#define BASE_HUMAN_H
 
 #include <stdint.h>
 
