@@ -2,8 +2,8 @@
  * transfer: requests to servers elsewhere, by HTTP and SMTP (libcurl), many at once on one loop.
  *
  * Names are resolved on threads of libcurl's own; nothing here waits. Certificates are verified
- * against the system's authorities, or those in the file that SSL_CERT_FILE names, as OpenSSL has
- * it. A mail server's password never goes there in clear. Its loop must not be one that serves
+ * against the authorities a request names, else the system's, or those in the file that
+ * SSL_CERT_FILE names, as OpenSSL has it. A mail server's password never goes there in clear. Its loop must not be one that serves
  * standbys: TLS handshakes take milliseconds. Errors name no path or query of a URL, which may hold
  * secrets.
  */
@@ -31,6 +31,8 @@ struct transfer_request {
 	const char *url;          /* http, https; smtp, smtps for mail */
 	const char *user;         /* NULL: none */
 	const char *password;     /* NULL: none; mail then goes over TLS or not at all */
+	const char *bearer;       /* NULL: none; a token for HTTP's Authorization */
+	const char *authorities;  /* PEM file whose authorities are believed, no others; NULL: see above */
 	const char *content_type; /* TRANSFER_POST */
 	const void *body;         /* of a mail: header and text, lines ending with CRLF */
 	size_t body_length;

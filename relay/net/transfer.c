@@ -298,7 +298,8 @@ static void set_mail(struct job *job, const struct transfer_request *request)
 static void set_common(struct job *job, const struct transfer_request *request)
 {
 	bool is_mail = request->kind == TRANSFER_MAIL;
-	const char *authorities = getenv("SSL_CERT_FILE");
+	const char *authorities =
+		request->authorities != NULL ? request->authorities : getenv("SSL_CERT_FILE");
 	SET(job, CURLOPT_PRIVATE, job);
 	SET(job, CURLOPT_URL, request->url);
 	SET(job, CURLOPT_PROTOCOLS_STR, is_mail ? "smtp,smtps" : "http,https");
@@ -314,6 +315,13 @@ static void set_common(struct job *job, const struct transfer_request *request)
 	SET(job, CURLOPT_TIMEOUT_MS, (long)(request->timeout_us / 1000));
 	if (authorities != NULL && authorities[0] != '\0') {
 		SET(job, CURLOPT_CAINFO, authorities);
+	}
+	if (request->authorities != NULL) {
+		SET(job, CURLOPT_CAPATH, NULL);
+	}
+	if (request->bearer != NULL) {
+		SET(job, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+		SET(job, CURLOPT_XOAUTH2_BEARER, request->bearer);
 	}
 	if (request->user != NULL) {
 		SET(job, CURLOPT_USERNAME, request->user);
