@@ -67,6 +67,8 @@ struct quota_state {
 /* week_minute: local time, from Monday 00:00 on. */
 struct quota_state quota_judge(const struct quota_limits *limits, const struct quota_orders *orders,
 	const struct quota_used *used, unsigned week_minute);
+/* Of one limit alone; 0: none. warn_at: basis points. */
+enum quota_rung quota_rung_of(uint64_t used_bytes, uint64_t limit_bytes, unsigned warn_at);
 const char *quota_rung_name(enum quota_rung rung); /* ok, warning, over */
 /* What metrics and pages call it: ok, warning, throttled, paused. Over a limit with nothing but an
  * alert is a warning there. */

@@ -61,6 +61,8 @@ struct upstream_stats {
 	char last_error[512]; /* "" when streaming */
 	bool has_gap;         /* upstream no longer has the WAL that comes next */
 	bool has_diverged;
+	int64_t slot_remade_us; /* Unix time: our slot was missing, and the present or last
+				   connection made it again; 0: it was there */
 	int64_t state_since_us;  /* Unix time */
 	int64_t last_message_us; /* Unix time of the last message; 0: never */
 	uint64_t reconnects;

@@ -63,6 +63,7 @@ struct upstream_handshake {
 	tli_t asked_tli;
 
 	bool slot_was_known;
+	int64_t slot_remade_us; /* Unix time: it was known, missing, and made again; 0: it was not */
 	enum upstream_slot_state slot_state;
 	lsn_t slot_restart_lsn;
 	struct start_search search;

@@ -11,7 +11,7 @@
 /* --- the ladder --------------------------------------------------------------------------------
  */
 
-static enum quota_rung rung_of(uint64_t used_bytes, uint64_t limit_bytes, unsigned warn_at)
+enum quota_rung quota_rung_of(uint64_t used_bytes, uint64_t limit_bytes, unsigned warn_at)
 {
 	if (limit_bytes == 0) {
 		return QUOTA_OK;
@@ -57,9 +57,9 @@ struct quota_state quota_judge(const struct quota_limits *limits, const struct q
 	const struct quota_used *used, unsigned week_minute)
 {
 	enum quota_rung day =
-		rung_of(used->day_bytes, limits->daily_bytes, limits->warn_at_basis_points);
-	enum quota_rung month =
-		rung_of(used->month_bytes, limits->monthly_bytes, limits->warn_at_basis_points);
+		quota_rung_of(used->day_bytes, limits->daily_bytes, limits->warn_at_basis_points);
+	enum quota_rung month = quota_rung_of(
+		used->month_bytes, limits->monthly_bytes, limits->warn_at_basis_points);
 	struct quota_state state = {
 		.rung = day > month ? day : month,
 		.period = month >= day ? QUOTA_MONTH : QUOTA_DAY,

@@ -8,6 +8,7 @@
 #include "upstream/handshake_step.h"
 
 #include "base/log.h"
+#include "base/wall_clock.h"
 #include "protocol/repl_command.h"
 #include "upstream/slot_memory.h"
 
@@ -142,6 +143,7 @@ static bool take_created(
 	(void)rows;
 	(void)err;
 	handshake->slot_state = UPSTREAM_SLOT_EXISTS;
+	handshake->slot_remade_us = handshake->slot_was_known ? wall_clock_unix_us() : 0;
 	log_info("upstream", "made slot \"%s\" on the upstream", handshake->options.slot);
 	return true;
 }
