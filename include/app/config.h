@@ -180,6 +180,8 @@ struct config_alerts {
 	char *smtp_user;
 	char *smtp_password_file;
 	char *webhook_url; /* "": none */
+	char *webhook_token_file;
+	char *ca_file; /* "": the system's authorities */
 	int64_t repeat_every_us;
 	uint64_t lag_bytes;        /* 0: no alert */
 	int64_t lag_time_us;       /* 0: no alert */

@@ -19,6 +19,8 @@ void check_data_directory(const struct config *config, struct config_report *rep
 void check_certificates(const struct config *config, int64_t now, struct config_report *report);
 /* What else is named can be read, or written. */
 void check_other_files(const struct config *config, struct config_report *report);
+/* URLs, secrets and authorities of [alerts]. */
+void check_alerts(const struct config *config, struct config_report *report);
 /* Warns where anybody could come in from anywhere without a password. */
 void check_open_doors(
 	const struct config *config, const struct access *access, struct config_report *report);

@@ -9,6 +9,8 @@
 
 #include "destination/destinations.h"
 #include "downstream/downstream.h"
+#include "observe/alert.h"
+#include "observe/alert_book.h"
 #include "observe/process_stats.h"
 #include "spool/cluster.h"
 #include "spool/pins.h"
@@ -19,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct alerts;
 struct recorder;
 
 struct snapshot_sources {
@@ -31,6 +34,7 @@ struct snapshot_sources {
 	struct cluster *cluster;
 	struct destinations *destinations; /* its owner's thread takes the snapshot */
 	const struct recorder *recorder;   /* NULL: paces are not known */
+	struct alerts *alerts;             /* likewise; NULL: none are told of */
 };
 
 /* What of late was done a second, and what is left takes; PACE_UNKNOWN (observe/pace). */
@@ -76,6 +80,9 @@ struct snapshot {
 	size_t connection_count;
 	bool is_link_offered;
 	struct shared_encoder_stats link; /* of all links toward relays that follow */
+	struct alert_entry *alerts; /* that are on */
+	size_t alert_count;
+	struct alert_channel_stats alert_channels[ALERT_CHANNELS];
 	struct process_stats process;
 };
 

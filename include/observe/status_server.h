@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+struct alerts;
 struct cluster;
 struct destinations;
 struct downstream;
@@ -33,6 +34,7 @@ struct status_server_options {
 	struct pins *pins;
 	struct cluster *cluster;
 	struct destinations *destinations; /* on the same loop */
+	struct alerts *alerts;             /* likewise; NULL: none are told of */
 };
 
 /* addresses, inherited: as listener_open(). */

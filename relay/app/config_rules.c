@@ -76,11 +76,13 @@ static void check_alerts(const struct config *config, struct config_report *repo
 	if (!is_empty(alerts->smtp_url) && is_empty(alerts->mail_from)) {
 		require(config, report, "alerts", "smtp_url", "mail_from");
 	}
-	if (!is_empty(alerts->smtp_url) && is_empty(alerts->mail_to)) {
-		require(config, report, "alerts", "smtp_url", "mail_to");
-	}
 	check_pair(config, report, "alerts", (const char *[]){"smtp_user", "smtp_password_file"},
 		alerts->smtp_user, alerts->smtp_password_file);
+	check_pair(config, report, "alerts", (const char *[]){"smtp_url", "mail_to"},
+		alerts->smtp_url, alerts->mail_to);
+	if (!is_empty(alerts->webhook_token_file) && is_empty(alerts->webhook_url)) {
+		require(config, report, "alerts", "webhook_token_file", "webhook_url");
+	}
 	if (strchr(alerts->mail_from, ',') != NULL) {
 		config_report_error(report, config->file,
 			config_line(config, "alerts", "mail_from"),

@@ -6,6 +6,7 @@
 
 #include "app/access.h"
 #include "app/accounting.h"
+#include "app/alerting.h"
 #include "app/backup_passthrough.h"
 #include "app/relay_options.h"
 #include "app/relay_replace.h"
@@ -33,6 +34,7 @@ struct relay {
 	char *config_path;
 	struct config *config;
 	struct access access;
+	struct alerting_secrets secrets;
 	struct pid_file *lock;
 	char *wal_directory;
 	struct database *database;
@@ -45,6 +47,7 @@ struct relay {
 	struct watchdog *watchdog;
 	struct upstream *upstream;
 	struct accounting *accounting;
+	struct alerting *alerting;
 	struct backup_passthrough *backups;
 	struct downstream *downstream;
 	struct listener *listener;
@@ -220,6 +223,13 @@ static bool open_upstream(struct relay *relay, struct error *err)
 	return relay->upstream != NULL;
 }
 
+static bool open_alerting(struct relay *relay, struct error *err)
+{
+	relay->alerting = alerting_new(
+		relay->main_loop, relay->database, relay->config, &relay->secrets, err);
+	return relay->alerting != NULL;
+}
+
 static void on_accept(void *context, int fd, const struct sockaddr *peer, size_t peer_length)
 {
 	struct relay *relay = context;
@@ -247,6 +257,7 @@ static bool open_doors(struct relay *relay, int *inherited, size_t count, struct
 		.pins = relay->pins,
 		.cluster = relay->cluster,
 		.destinations = accounting_destinations(relay->accounting),
+		.alerts = alerting_alerts(relay->alerting),
 	};
 	relay->status_server =
 		status_server_open(&options, config->http_listen, inherited, count, err);
@@ -281,6 +292,7 @@ static void stop(struct relay *relay, enum relay_outcome outcome)
 	relay->is_stopping = true;
 	relay->outcome = outcome;
 	listener_pause(relay->listener);
+	alerting_stop(relay->alerting);
 	upstream_stop(relay->upstream, relay->main_loop, on_upstream_stopped, relay);
 }
 
@@ -321,17 +333,41 @@ static void log_report(const struct config_report *report)
 	}
 }
 
-static void apply(struct relay *relay, struct config *config, struct access *access)
+/* What a new configuration names, read before any of it is taken. */
+struct named {
+	struct access access;
+	struct alerting_secrets secrets;
+};
+
+static bool load_named(
+	const struct config *config, struct config_report *report, struct named *named_out)
+{
+	struct named named = {0};
+	bool has_access = access_load(config, report, &named.access);
+	bool has_secrets = alerting_load(config, report, &named.secrets);
+	if (!has_access || !has_secrets) {
+		access_release(&named.access);
+		alerting_secrets_release(&named.secrets);
+		return false;
+	}
+	*named_out = named;
+	return true;
+}
+
+static void apply(struct relay *relay, struct config *config, const struct named *named)
 {
 	struct config *old = relay->config;
 	struct access old_access = relay->access;
 	relay->config = config;
-	relay->access = *access;
+	relay->access = named->access;
+	alerting_secrets_release(&relay->secrets);
+	relay->secrets = named->secrets;
 	struct wal_store_options store = relay_store_options(config, relay->wal_directory);
 	wal_store_set_limits(relay->store, &store);
-	struct downstream_limits limits = relay_downstream_limits(config, access);
+	struct downstream_limits limits = relay_downstream_limits(config, &relay->access);
 	downstream_set_limits(relay->downstream, &limits);
 	accounting_reload(relay->accounting, config);
+	alerting_reload(relay->alerting, config, &relay->secrets);
 	backup_passthrough_set_conninfo(relay->backups, config->upstream.conninfo);
 	backup_passthrough_use_link(
 		relay->backups, config->link.compression != CONFIG_COMPRESSION_NONE);
@@ -348,9 +384,9 @@ static void on_reload_signal(void *context)
 	service_manager_reloading();
 	struct config_report report = {0};
 	struct error err = {0};
-	struct access access = {0};
+	struct named named;
 	struct config *config = config_load(relay->config_path, &relay->config->conninfo, &report);
-	if (config == NULL || !access_load(config, &report, &access)) {
+	if (config == NULL || !load_named(config, &report, &named)) {
 		log_report(&report);
 		log_write(LOG_LEVEL_ERROR, NULL,
 			"the new configuration has errors, the old one stays in force");
@@ -362,7 +398,7 @@ static void on_reload_signal(void *context)
 		if (!log_configure(&log, &err)) {
 			log_error(LOG_LEVEL_ERROR, NULL, &err);
 		}
-		apply(relay, config, &access);
+		apply(relay, config, &named);
 		log_info(NULL, "configuration reloaded");
 	}
 	config_report_release(&report);
@@ -379,7 +415,8 @@ static bool open_all(struct relay *relay, struct error *err)
 	relay->main_loop = loop_new("main", err);
 	bool ok = relay->main_loop != NULL && open_spool(relay, err) &&
 		  open_accounting(relay, err) && open_watched_downstream(relay, err) &&
-		  open_upstream(relay, err) && open_doors(relay, inherited, inherited_count, err);
+		  open_upstream(relay, err) && open_alerting(relay, err) &&
+		  open_doors(relay, inherited, inherited_count, err);
 	inherited_sockets_close(inherited, inherited_count);
 	free(inherited);
 	return ok;
@@ -391,7 +428,8 @@ struct relay *relay_new(const char *config_path, struct config *config, struct e
 	relay->config_path = memory_copy_text(config_path);
 	relay->config = config;
 	struct config_report report = {0};
-	if (!access_load(config, &report, &relay->access)) {
+	struct named named = {0};
+	if (!load_named(config, &report, &named)) {
 		log_report(&report);
 		config_report_release(&report);
 		error_set(err, ERROR_INVALID, "configuration file \"%s\" contains errors",
@@ -400,10 +438,27 @@ struct relay *relay_new(const char *config_path, struct config *config, struct e
 		return NULL;
 	}
 	config_report_release(&report);
+	relay->access = named.access;
+	relay->secrets = named.secrets;
 	if (!open_all(relay, err)) {
 		relay_free(&relay, NULL, NULL);
 	}
 	return relay;
+}
+
+static void start_alerting(struct relay *relay)
+{
+	const struct snapshot_sources sources = {
+		.relay_name = relay->config->relay.name,
+		.upstream = relay->upstream,
+		.downstream = relay->downstream,
+		.store = relay->store,
+		.slots = relay->slots,
+		.pins = relay->pins,
+		.cluster = relay->cluster,
+		.destinations = accounting_destinations(relay->accounting),
+	};
+	alerting_start(relay->alerting, &sources);
 }
 
 static bool start(struct relay *relay, struct error *err)
@@ -424,6 +479,7 @@ static bool start(struct relay *relay, struct error *err)
 	upstream_start(relay->upstream);
 	accounting_start(relay->accounting);
 	watchdog_start(relay->watchdog);
+	start_alerting(relay);
 	return true;
 }
 
@@ -485,6 +541,7 @@ void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_co
 	}
 	signals_stop(&relay->signals);
 	close_doors(relay);
+	alerting_free(&relay->alerting);
 	close_upstream(relay);
 	downstream_free(&relay->downstream);
 	watchdog_free(&relay->watchdog);
@@ -498,6 +555,7 @@ void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_co
 	loop_free(&relay->main_loop);
 	pid_file_release(&relay->lock);
 	access_release(&relay->access);
+	alerting_secrets_release(&relay->secrets);
 	config_free(&relay->config);
 	free(relay->wal_directory);
 	free(relay->config_path);

@@ -42,6 +42,7 @@ static void check_all(const struct config *config, bool is_offline, struct confi
 	}
 	check_certificates(config, (int64_t)time(NULL), report);
 	check_other_files(config, report);
+	check_alerts(config, report);
 	if (!is_offline && report->error_count == 0) {
 		check_upstream(config, report);
 	}

@@ -65,7 +65,7 @@ void check_data_directory(const struct config *config, struct config_report *rep
 }
 
 static void check_readable(const struct config *config, const char *section, const char *key,
-	const char *path, bool is_secret, struct config_report *report)
+	const char *path, struct config_report *report)
 {
 	unsigned line = line_of(config, section, key);
 	struct stat status;
@@ -79,10 +79,6 @@ static void check_readable(const struct config *config, const char *section, con
 	} else if (!S_ISREG(status.st_mode)) {
 		config_report_error(
 			report, config->file, line, "\"%s\" (\"%s\") is not a file", path, key);
-	} else if (is_secret && (status.st_mode & 077) != 0) {
-		config_report_error(report, config->file, line,
-			"\"%s\" (\"%s\") has mode %04o and must be closed to others (chmod 0600)",
-			path, key, status.st_mode & 07777);
 	}
 }
 
@@ -90,9 +86,7 @@ void check_other_files(const struct config *config, struct config_report *report
 {
 	const char *log_file = config->relay.log_file;
 
-	check_readable(config, "alerts", "smtp_password_file", config->alerts.smtp_password_file,
-		true, report);
-	check_readable(config, "egress", "ip_ranges", config->egress.ip_ranges, false, report);
+	check_readable(config, "egress", "ip_ranges", config->egress.ip_ranges, report);
 	if (*log_file == '\0') {
 		return;
 	}

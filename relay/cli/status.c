@@ -107,9 +107,20 @@ static void print_standbys(const json_t *status)
 	}
 }
 
+static void print_alerts(const json_t *status)
+{
+	const json_t *list = json_object_get(status, "alerts");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *item = json_array_get(list, i);
+		printf("%s%-9s %s since %s: %s\n", i == 0 ? "\n" : "", text(item, "severity"),
+			text(item, "alert"), text(item, "since"), text(item, "text"));
+	}
+}
+
 static void print_screen(const json_t *status)
 {
 	print_upstream(status);
+	print_alerts(status);
 	print_destinations(status);
 	print_standbys(status);
 }

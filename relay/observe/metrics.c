@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "observe/metrics_alerts.h"
 #include "observe/metrics_destinations.h"
 #include "observe/metrics_link.h"
 #include "observe/metrics_text.h"
@@ -236,5 +237,6 @@ void metrics_write(const struct snapshot *snapshot, struct evbuffer *out)
 	metrics_write_destinations(snapshot, out);
 	write_slots(snapshot, out);
 	metrics_write_link(snapshot, out);
+	metrics_write_alerts(snapshot, out);
 	write_process(&snapshot->process, out);
 }

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "observe/alerts.h"
 #include "observe/pace.h"
 #include "observe/recorder.h"
 
@@ -119,6 +120,10 @@ void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snap
 	cluster_read_parameters(sources->cluster, &snapshot.parameters);
 	make_printable(snapshot.parameters.server_version);
 	process_stats_read(&snapshot.process);
+	if (sources->alerts != NULL) {
+		alerts_read(sources->alerts, &snapshot.alerts, &snapshot.alert_count,
+			snapshot.alert_channels);
+	}
 	take_paces(sources->recorder, &snapshot);
 	*snapshot_out = snapshot;
 }
@@ -131,6 +136,7 @@ void snapshot_release(struct snapshot *snapshot)
 	free(snapshot->slots);
 	free(snapshot->pins);
 	free(snapshot->destinations);
+	free(snapshot->alerts);
 	memset(snapshot, 0, sizeof(*snapshot));
 }
 

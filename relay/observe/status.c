@@ -10,6 +10,7 @@
 
 #include "observe/history_json.h"
 #include "observe/json_values.h"
+#include "observe/status_alerts.h"
 #include "observe/usage.h"
 
 static json_t *cluster_object(const struct snapshot *snapshot)
@@ -258,6 +259,8 @@ char *status_format(const struct snapshot *snapshot, const struct history *histo
 	json_put(root, "time_zone", json_string(snapshot->time_zone));
 	json_put(root, "slots", slots);
 	json_put(root, "pins", pins);
+	json_put(root, "alerts", status_alerts(snapshot));
+	json_put(root, "alert_channels", status_alert_channels(snapshot));
 	if (history != NULL) {
 		json_put(root, "history", history_json(history));
 	}

@@ -353,6 +353,7 @@ struct status_server *status_server_open(const struct status_server_options *opt
 		.cluster = options->cluster,
 		.destinations = options->destinations,
 		.recorder = server->recorder,
+		.alerts = options->alerts,
 	};
 	if (!listen_sockets_open(addresses, inherited, inherited_count, &server->sockets, err) ||
 		!deadlines_init(&server->deadlines, server->loop, DEADLINE_COUNT, on_deadline,

@@ -47,6 +47,11 @@ static void test_config_rules__mail_needs_sender_and_recipient(void **state)
 				     "mail_to = a@b,c@d\n",
 		"w.ini:8: invalid value \"a@b,c@d\" for \"mail_from\" in [alerts]: expected one "
 		"mail address\n");
+	check_refused(UPSTREAM RELAY "[alerts]\nmail_to = c@d\n",
+		"w.ini:7: \"mail_to\" in [alerts] needs \"smtp_url\", which is not set\n");
+	check_refused(UPSTREAM RELAY "[alerts]\nwebhook_token_file = t\n",
+		"w.ini:7: \"webhook_token_file\" in [alerts] needs \"webhook_url\", which is not "
+		"set\n");
 }
 
 static void test_config_rules__warns_of_what_has_no_effect(void **state)
