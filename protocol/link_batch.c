@@ -5,27 +5,34 @@
 
 #include "protocol/crc32c.h"
 #include "protocol/wire.h"
+#include "protocol/xxh64.h"
 
+#include <assert.h>
 #include <string.h>
 
-#define CRC_AT 14
+#define START_AT 4
+#define CHECK_AT 12
 
 void link_batch_header_put(const struct link_batch_header *header, uint8_t *bytes_out)
 {
+	uint32_t length = header->length - 1;
+
+	assert(header->length > 0 && header->length <= LINK_FRAME_BYTES);
 	bytes_out[0] = header->version;
-	bytes_out[1] = header->flags;
-	wire_put_u64(bytes_out + 2, header->start);
-	wire_put_u32(bytes_out + 10, header->length);
-	wire_put_u32(bytes_out + CRC_AT, header->crc);
+	bytes_out[1] = (uint8_t)(header->flags << 4 | length >> 16);
+	bytes_out[2] = (uint8_t)(length >> 8);
+	bytes_out[3] = (uint8_t)length;
+	wire_put_u64(bytes_out + START_AT, header->start);
+	wire_put_u64(bytes_out + CHECK_AT, header->check);
 }
 
 const char *link_batch_header_get(struct link_batch_header *header_out, const uint8_t *bytes)
 {
 	struct link_batch_header header = {.version = bytes[0],
-		.flags = bytes[1],
-		.start = wire_get_u64(bytes + 2),
-		.length = wire_get_u32(bytes + 10),
-		.crc = wire_get_u32(bytes + CRC_AT)};
+		.flags = bytes[1] >> 4,
+		.start = wire_get_u64(bytes + START_AT),
+		.length = 1 + ((bytes[1] & 0x0Fu) << 16 | (uint32_t)bytes[2] << 8 | bytes[3]),
+		.check = wire_get_u64(bytes + CHECK_AT)};
 
 	if (header.version != LINK_VERSION) {
 		return "batch of another version";
@@ -36,21 +43,19 @@ const char *link_batch_header_get(struct link_batch_header *header_out, const ui
 	if (header.start > LINK_LSN_MAX) {
 		return "batch of an impossible place";
 	}
-	if (header.length == 0 || header.length > LINK_FRAME_BYTES ||
-		header.length > link_batch_limit(header.start) - header.start) {
+	if (header.length > link_batch_limit(header.start) - header.start) {
 		return "batch of an impossible length";
 	}
 	*header_out = header;
 	return NULL;
 }
 
-uint32_t link_batch_crc(const struct link_batch_header *header, const uint8_t *raw)
+uint64_t link_batch_check(const struct link_batch_header *header, const uint8_t *raw)
 {
 	uint8_t bytes[LINK_BATCH_HEADER_BYTES];
 
 	link_batch_header_put(header, bytes);
-	return crc32c_finish(
-		crc32c_update(crc32c_update(CRC32C_INIT, bytes, CRC_AT), raw, header->length));
+	return xxh64(raw, header->length, xxh64(bytes, CHECK_AT, 0));
 }
 
 lsn_t link_batch_limit(lsn_t lsn)

@@ -469,7 +469,7 @@ static enum link_result decode_content(struct link_decoder *decoder,
 	if (*reason_out != NULL) {
 		return needs_plain ? LINK_NEED_PLAIN : LINK_BAD;
 	}
-	if (link_batch_crc(header, decoder->raw) != header->crc) {
+	if (link_batch_check(header, decoder->raw) != header->check) {
 		/* Another version of a library may have compressed as many bytes otherwise. */
 		*reason_out = "batch with a wrong checksum";
 		return decoder->has_recompressed ? LINK_NEED_PLAIN : LINK_BAD;

@@ -565,7 +565,7 @@ bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_
 	is_done =
 		compress(encoder, is_coded ? encoder->coded : raw, coded_length, batch_length_out);
 	encoder->is_started = is_done;
-	header.crc = link_batch_crc(&header, raw);
+	header.check = link_batch_check(&header, raw);
 	link_batch_header_put(&header, encoder->batch);
 	*batch_out = encoder->batch;
 	stats_out->batch_bytes = (uint32_t)*batch_length_out;

@@ -27,14 +27,15 @@ struct link_batch_header {
 	uint8_t flags;
 	lsn_t start;
 	uint32_t length;
-	uint32_t crc;
+	uint64_t check;
 };
 
 void link_batch_header_put(const struct link_batch_header *header, uint8_t *bytes_out);
 /* bytes hold LINK_BATCH_HEADER_BYTES. NULL, or what is wrong. */
 const char *link_batch_header_get(struct link_batch_header *header_out, const uint8_t *bytes);
-/* Over the header's fields before it, and the raw bytes. */
-uint32_t link_batch_crc(const struct link_batch_header *header, const uint8_t *raw);
+/* XXH64 of the raw bytes, its seed that of the header's fields before it. No CRC-32C: what the
+ * receiver computes for a wrong record would make it right. */
+uint64_t link_batch_check(const struct link_batch_header *header, const uint8_t *raw);
 
 /* Payload pieces of a record, in the order of its bytes. */
 struct link_piece {

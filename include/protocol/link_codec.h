@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define LINK_VERSION            1
-#define LINK_BATCH_HEADER_BYTES 18
+#define LINK_BATCH_HEADER_BYTES 20
 
 struct link_encoder;
 struct link_decoder;

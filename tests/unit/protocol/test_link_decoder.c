@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <zstd.h>
 
 #define START     ((lsn_t)0x30 << 24)
 #define AT        ((size_t)1 << 20) /* the sample begins a frame */
@@ -206,6 +207,60 @@ static void test_link_decoder__nothing_held_is_told_from_damage(void **state)
 	link_decoder_free(&decoder);
 }
 
+/* The batch with one byte of a column another, its own checksum as it was. Returns its length. */
+static size_t alter(struct sample *sample, enum link_column which, size_t at, uint8_t *batch_out)
+{
+	static uint8_t coded[LINK_CODED_MAX];
+	struct link_columns columns;
+	ZSTD_DCtx *zstd = ZSTD_createDCtx();
+	ZSTD_inBuffer in = {.src = sample->batch + LINK_BATCH_HEADER_BYTES,
+		.size = sample->length - LINK_BATCH_HEADER_BYTES};
+	ZSTD_outBuffer out = {.dst = coded, .size = sizeof(coded)};
+	size_t count = 0;
+
+	assert_non_null(zstd);
+	while (in.pos < in.size) {
+		assert_false(ZSTD_isError(ZSTD_decompressStream(zstd, &out, &in)));
+	}
+	ZSTD_freeDCtx(zstd);
+	assert_true(link_columns_split(&columns, coded, out.pos));
+	if (at < columns.column[which].length) {
+		columns.column[which].bytes[at] ^= 0x02;
+		count = ZSTD_compress(batch_out + LINK_BATCH_HEADER_BYTES,
+			2 * BATCH_MAX - LINK_BATCH_HEADER_BYTES, coded, out.pos, 1);
+		assert_false(ZSTD_isError(count));
+		memcpy(batch_out, sample->batch, LINK_BATCH_HEADER_BYTES);
+		count += LINK_BATCH_HEADER_BYTES;
+	}
+	return count;
+}
+
+/* The receiver computes the CRC of such a record to match: what is wrong in its header would not
+ * show in a CRC of the whole. */
+static void test_link_decoder__a_wrong_record_with_a_right_crc_is_noticed(void **state)
+{
+	struct sample *sample = *state;
+	struct link_decoder *decoder = new_decoder(sample->wal);
+	static uint8_t batch[2 * BATCH_MAX];
+	struct link_decoded decoded;
+	size_t tried = 0, wrong = 0;
+
+	for (int which = 0; which < LINK_COLUMN_COUNT; which++) {
+		for (size_t at = 0, length;
+			(length = alter(sample, (enum link_column)which, at, batch)) != 0; at++) {
+			tried++;
+			if (link_decoder_decode(decoder, batch, length, &decoded) == LINK_OK) {
+				assert_memory_equal(
+					decoded.raw, sample->wal->bytes + AT, sample->raw_length);
+				continue;
+			}
+			wrong += strcmp(decoded.reason, "batch with a wrong checksum") == 0;
+		}
+	}
+	assert_true(tried > 40 && wrong > 10);
+	link_decoder_free(&decoder);
+}
+
 /* As if a batch with right checksum had been made by something worse than chance. */
 static void test_link_decoder__headers_are_refused_by_name(void **state)
 {
@@ -216,10 +271,10 @@ static void test_link_decoder__headers_are_refused_by_name(void **state)
 		uint32_t length;
 	} cases[] = {
 		{"batch of another version", LINK_VERSION + 1, 0, START, 10},
-		{"batch with unknown flags", LINK_VERSION, 0x80, START, 10},
-		{"batch of an impossible length", LINK_VERSION, 1, START, 0},
+		{"batch with unknown flags", LINK_VERSION, 0x08, START, 10},
 		{"batch of an impossible length", LINK_VERSION, 1, START + 1, LINK_FRAME_BYTES},
-		{"batch of an impossible length", LINK_VERSION, 1, START, UINT32_MAX},
+		{"batch of an impossible length", LINK_VERSION, 1, START + LINK_FRAME_BYTES - 10,
+			11},
 		{"batch of an impossible place", LINK_VERSION, 1, UINT64_MAX - 20, 10},
 		{"batch cannot be decompressed", LINK_VERSION, 1, START, 10},
 	};
@@ -260,6 +315,9 @@ int main(void)
 			test_link_decoder__another_past_is_noticed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_link_decoder__nothing_held_is_told_from_damage, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_link_decoder__a_wrong_record_with_a_right_crc_is_noticed, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_link_decoder__headers_are_refused_by_name, set_up, tear_down),
 	};

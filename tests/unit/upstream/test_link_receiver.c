@@ -327,7 +327,7 @@ static void test_link_receiver__asks_from_where_what_is_held_ends(void **state)
 	rig_open(&rig, HUB_START, held);
 	link_hub_seek(&rig.hub, HUB_START, held);
 	link_hub_encode(&rig.hub, held, 100000);
-	rig.hub.payload[3] ^= 1;
+	rig.hub.payload[5] ^= 0x80;
 	assert_int_equal(take(&rig), LINK_TAKE_REQUEST);
 	assert_int_equal(link_receiver_request_lsn(rig.link), HUB_START);
 	rig_close(&rig);
