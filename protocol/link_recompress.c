@@ -1,9 +1,10 @@
 /*
- * link_recompress: liblz4 and libzstd, called as PostgreSQL calls them.
+ * link_recompress: liblz4, libzstd and pglz, called as PostgreSQL calls them.
  */
 #include "protocol/link_recompress.h"
 
 #include "protocol/link_codec.h"
+#include "protocol/pglz.h"
 
 #include <assert.h>
 #include <lz4.h>
@@ -19,8 +20,15 @@
 struct link_recompressor {
 	ZSTD_CCtx *compress;
 	ZSTD_DCtx *decompress;
+	struct pglz_finder finder;
 	uint8_t room[STORED_MAX];
 };
+
+/* PostgreSQL has never changed what pglz makes of a page. */
+static const char *pglz_version(void)
+{
+	return "1";
+}
 
 static const struct {
 	unsigned ability;
@@ -29,6 +37,7 @@ static const struct {
 } libraries[] = {
 	{LINK_RECOMPRESS_LZ4, "lz4", LZ4_versionString},
 	{LINK_RECOMPRESS_ZSTD, "zstd", ZSTD_versionString},
+	{LINK_RECOMPRESS_PGLZ, "pglz", pglz_version},
 };
 
 #define LIBRARIES (sizeof(libraries) / sizeof(libraries[0]))
@@ -106,6 +115,7 @@ static unsigned ability_of(const struct wal_version *version, const struct wal_b
 	switch (wal_image_method(version, block)) {
 	case WAL_IMAGE_LZ4: return LINK_RECOMPRESS_LZ4;
 	case WAL_IMAGE_ZSTD: return LINK_RECOMPRESS_ZSTD;
+	case WAL_IMAGE_PGLZ: return LINK_RECOMPRESS_PGLZ;
 	default: return 0;
 	}
 }
@@ -131,6 +141,8 @@ bool link_image_expand(struct link_recompressor *recompressor, const struct wal_
 	case LINK_RECOMPRESS_ZSTD:
 		return ZSTD_decompressDCtx(recompressor->decompress, page_out, length, image,
 			       block->image_length) == length;
+	case LINK_RECOMPRESS_PGLZ:
+		return pglz_decompress(image, block->image_length, page_out, length);
 	default: return false;
 	}
 }
@@ -149,6 +161,10 @@ const uint8_t *link_image_recompress(struct link_recompressor *recompressor,
 	case LINK_RECOMPRESS_ZSTD:
 		count = ZSTD_compressCCtx(recompressor->compress, recompressor->room, STORED_MAX,
 			page, length, ZSTD_CLEVEL_DEFAULT);
+		break;
+	case LINK_RECOMPRESS_PGLZ:
+		count = pglz_compress(
+			&recompressor->finder, page, length, recompressor->room, STORED_MAX);
 		break;
 	default: break;
 	}

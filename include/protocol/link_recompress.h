@@ -3,9 +3,11 @@
  * bytes again.
  *
  * PostgreSQL calls its libraries in one way (XLogCompressBackupBlock() in xloginsert.c, 15 to 18):
- * LZ4_compress_default(), or ZSTD_compress() at ZSTD_CLEVEL_DEFAULT, over the page without its
- * hole. What comes out depends on the library's version, so whoever wants a page to be recompressed
- * elsewhere tries it here first, and names its versions to the other end.
+ * LZ4_compress_default(), ZSTD_compress() at ZSTD_CLEVEL_DEFAULT, or pglz_compress() with its
+ * default strategy, over the page without its hole. What comes out depends on the library's
+ * version (and pglz's on whether char is signed, as it is here: images of servers on ARM stay as
+ * they are), so whoever wants a page to be recompressed elsewhere tries it here first, and names
+ * its versions to the other end.
  */
 #ifndef PROTOCOL_LINK_RECOMPRESS_H
 #define PROTOCOL_LINK_RECOMPRESS_H

@@ -4,6 +4,7 @@
 #include "link_wal.h"
 
 #include "protocol/crc32c.h"
+#include "protocol/pglz.h"
 
 #include <assert.h>
 #include <lz4.h>
@@ -158,13 +159,16 @@ static void compress_image(
 	struct link_wal *wal, struct wal_block *block, uint16_t hole_length, uint8_t *at)
 {
 	uint8_t room[2 * WAL_PAGE_BYTES];
-	bool is_zstd = link_wal_random(wal, 2) == 0;
+	uint64_t method = link_wal_random(wal, wal->compresses_otherwise ? 2 : 3);
+	struct pglz_finder finder;
 	size_t length;
 
 	if (!wal->compresses || link_wal_random(wal, 4) == 0) {
 		return;
 	}
-	if (is_zstd) {
+	if (method == 2) {
+		length = pglz_compress(&finder, at, block->image_length, room, sizeof(room));
+	} else if (method == 1) {
 		length = ZSTD_compress(room, sizeof(room), at, block->image_length,
 			wal->compresses_otherwise ? -3 : ZSTD_CLEVEL_DEFAULT);
 		assert(!ZSTD_isError(length));
@@ -172,11 +176,11 @@ static void compress_image(
 		length = (size_t)LZ4_compress_fast((const char *)at, (char *)room,
 			block->image_length, sizeof(room), wal->compresses_otherwise ? 20 : 1);
 	}
-	if (length + 2 >= block->image_length) {
+	if (length == 0 || length + 2 >= block->image_length) {
 		return;
 	}
 	memcpy(at, room, length);
-	block->image_info |= is_zstd ? 0x10 : 0x08;
+	block->image_info |= (uint8_t)(method == 2 ? 0x04 : method == 1 ? 0x10 : 0x08);
 	block->image_is_compressed = true;
 	block->has_hole_length = hole_length != 0;
 	block->hole_length = hole_length;

@@ -3,6 +3,7 @@
 #include "link_wal.h"
 
 #include "protocol/link_codec.h"
+#include "protocol/pglz.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,12 +17,13 @@
 
 #define LZ4_INFO  0x08
 #define ZSTD_INFO 0x10
+#define PGLZ_INFO 0x04
 #define HAS_HOLE  0x01
 
 static void fill_page(uint8_t *page, size_t length)
 {
 	for (size_t at = 0; at < length; at++) {
-		page[at] = (uint8_t)(at % 64 < 40 ? at * at / 64 : at / 512);
+		page[at] = (uint8_t)(at % 64 < 24 ? at * at / 64 : at / 512);
 	}
 }
 
@@ -30,6 +32,12 @@ static uint16_t compress(uint8_t info, const uint8_t *page, size_t length, uint8
 	if ((info & ZSTD_INFO) != 0) {
 		return (uint16_t)ZSTD_compress(
 			image_out, 2 * WAL_PAGE_BYTES, page, length, ZSTD_CLEVEL_DEFAULT);
+	}
+	if ((info & PGLZ_INFO) != 0) {
+		static struct pglz_finder finder;
+
+		return (uint16_t)pglz_compress(
+			&finder, page, length, image_out, 2 * WAL_PAGE_BYTES);
 	}
 	return (uint16_t)LZ4_compress_default(
 		(const char *)page, (char *)image_out, (int)length, 2 * WAL_PAGE_BYTES);
@@ -41,7 +49,8 @@ static void test_link_recompress__comes_to_the_same_bytes(void **state)
 		uint8_t info;
 		uint16_t hole_length;
 	} cases[] = {{LZ4_INFO, 0}, {LZ4_INFO | HAS_HOLE, 4000}, {ZSTD_INFO, 0},
-		{ZSTD_INFO | HAS_HOLE, 4000}, {ZSTD_INFO | HAS_HOLE, 8000}};
+		{ZSTD_INFO | HAS_HOLE, 4000}, {ZSTD_INFO | HAS_HOLE, 8000}, {PGLZ_INFO, 0},
+		{PGLZ_INFO | HAS_HOLE, 4000}};
 	struct link_recompressor *recompressor = link_recompressor_new();
 	const struct wal_version *version = wal_version_find(0xD110);
 	uint8_t page[WAL_PAGE_BYTES], image[2 * WAL_PAGE_BYTES], back[WAL_PAGE_BYTES];
@@ -60,7 +69,8 @@ static void test_link_recompress__comes_to_the_same_bytes(void **state)
 		fill_page(page, length);
 		block.image_length = compress(cases[i].info, page, length, image);
 		assert_true(link_image_is_usable(
-			LINK_RECOMPRESS_LZ4 | LINK_RECOMPRESS_ZSTD, version, &block));
+			LINK_RECOMPRESS_LZ4 | LINK_RECOMPRESS_ZSTD | LINK_RECOMPRESS_PGLZ, version,
+			&block));
 		assert_true(link_image_expand(recompressor, version, &block, image, back));
 		assert_memory_equal(back, page, length);
 		again = link_image_recompress(recompressor, version, &block, page);
@@ -88,6 +98,8 @@ static void test_link_recompress__refuses_what_is_no_such_page(void **state)
 		{"an image cut short", LZ4_INFO, LZ4_INFO, 0, 0, 1, 0xD110},
 		{"an image cut short", ZSTD_INFO, ZSTD_INFO, 0, 0, 1, 0xD110},
 		{"of the other library", ZSTD_INFO, LZ4_INFO, 0, 0, 0, 0xD110},
+		{"more bytes than that", PGLZ_INFO, PGLZ_INFO, 0, 100, 0, 0xD110},
+		{"an image cut short", PGLZ_INFO, PGLZ_INFO, 0, 0, 1, 0xD110},
 		{"of two libraries", LZ4_INFO | ZSTD_INFO, LZ4_INFO, 0, 0, 0, 0xD110},
 		{"of a version without lz4", 0x02, LZ4_INFO, 0, 0, 0, 0xD10D},
 	};
@@ -121,7 +133,8 @@ static void test_link_recompress__only_the_same_versions_will_do(void **state)
 	char text[256];
 
 	(void)state;
-	assert_int_equal(link_recompress_usable(ours), LINK_RECOMPRESS_LZ4 | LINK_RECOMPRESS_ZSTD);
+	assert_int_equal(link_recompress_usable(ours),
+		LINK_RECOMPRESS_LZ4 | LINK_RECOMPRESS_ZSTD | LINK_RECOMPRESS_PGLZ);
 	assert_int_equal(link_recompress_usable(""), 0);
 	assert_int_equal(link_recompress_usable("lz4 zstd=1 lz4=0.0.1"), 0);
 	snprintf(text, sizeof(text), "lz4=%s zstd=%s0 snappy=1", LZ4_versionString(),
