@@ -6,10 +6,10 @@
  * encode and decode the same WAL in turns; every byte that comes out is compared. Where the
  * directory is named as bench/corpora names them, what is demanded of the codec is printed with
  * PASS or MISS.
- * Options: -b bytes of a batch (32768), -c leave images that PostgreSQL compressed, -f only the
- * codec and (b), -i index memory in MB (2 for each GB of reach), -l level (3), -r reach in MB
- * (1024), -w fraction of the WAL that only warms up (0.667), -v also what the bytes were.
- * Exit 1: something is missed.
+ * Options: -a cut batches anywhere, not where records end, -b bytes of a batch (32768), -c leave
+ * images that PostgreSQL compressed, -f only the codec and (b), -i index memory in MB (2 for each
+ * GB of reach), -l level (3), -r reach in MB (1024), -w fraction of the WAL that only warms up
+ * (0.667), -v also what the bytes were. Exit 1: something is missed.
  */
 #include "codec_bench.h"
 
@@ -256,8 +256,9 @@ int main(int argc, char **argv)
 	bool is_short = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "b:cfi:l:r:w:v")) != -1) {
+	while ((option = getopt(argc, argv, "ab:cfi:l:r:w:v")) != -1) {
 		switch (option) {
+		case 'a': settings->cuts_anywhere = true; break;
 		case 'b': settings->batch_bytes = strtoul(optarg, NULL, 10); break;
 		case 'c': settings->leaves_compressed = true; break;
 		case 'f': is_short = true; break;
@@ -270,7 +271,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind + 1 != argc || settings->batch_bytes < 256) {
-		fprintf(stderr, "usage: codec [-b bytes] [-c] [-f] [-i MB] [-l level] [-r MB] "
+		fprintf(stderr, "usage: codec [-a] [-b bytes] [-c] [-f] [-i MB] [-l level] [-r MB] "
 				"[-w 0..1] [-v] DIRECTORY\n");
 		return 2;
 	}

@@ -26,6 +26,7 @@ struct settings {
 	double warm;
 	bool is_verbose;
 	bool leaves_compressed;
+	bool cuts_anywhere;
 };
 
 /* What the codec says of its batches. */

@@ -47,6 +47,7 @@ static void *link_end_new(struct bench *bench, const struct contender *contender
 			.index_bytes = settings->index_bytes,
 			.recompress =
 				leaves ? 0 : link_recompress_usable(link_recompress_versions()),
+			.ends_at_records = !settings->cuts_anywhere,
 			.earlier = source};
 
 		end->encoder = link_encoder_new(&options);
@@ -89,12 +90,13 @@ static size_t link_encode(
 
 	length = length < room ? length : room;
 	corpus->held = at;
+	/* end->stats says how much was taken. */
 	if (!link_encoder_encode(end->encoder, corpus->start + at, corpus->bytes + at, length,
 		    wire_out, wire_length_out, &end->stats)) {
 		fprintf(stderr, "encoding at %zu: out of memory\n", at);
 		exit(1);
 	}
-	return length;
+	return end->stats.raw_bytes;
 }
 
 static const uint8_t *link_decode(

@@ -20,6 +20,9 @@
 #include <string.h>
 #include <zstd.h>
 
+/* From here on a batch of its own for what is left costs little. */
+#define LONG_BATCH_BYTES 16384u
+
 struct link_encoder {
 	struct link_encoder_options options;
 	struct link_position position;
@@ -410,15 +413,27 @@ static bool put_headers(
 	return true;
 }
 
-/* Fills the columns; false: not understood, the position is of no use. */
-static bool take_apart(struct link_encoder *encoder, const uint8_t *raw, uint32_t length)
+/* A record that a long batch would cut near its end. At the end of a frame nothing is gained: what
+ * follows would begin within the record all the same. */
+static bool ends_before(
+	const struct link_encoder *encoder, const struct link_item *item, uint32_t length)
+{
+	return encoder->options.ends_at_records && length >= LONG_BATCH_BYTES &&
+	       (encoder->position.lsn + length) % LINK_FRAME_BYTES != 0 && !item->is_at_end &&
+	       (item->kind == LINK_ITEM_RECORD || (item->kind == LINK_ITEM_RAW && item->is_head)) &&
+	       item->start != LSN_INVALID && item->flat_at >= length / 2;
+}
+
+/* Fills the columns, of all of *length or less; false: not understood, the position is of no use.
+ */
+static bool take_apart(struct link_encoder *encoder, const uint8_t *raw, uint32_t *length)
 {
 	struct link_scan scan;
 	struct link_item item;
 
 	link_pages_lay(
-		&encoder->pages, encoder->position.lsn, length, encoder->options.segment_bytes);
-	link_pages_flatten(&encoder->pages, raw, length, encoder->flat);
+		&encoder->pages, encoder->position.lsn, *length, encoder->options.segment_bytes);
+	link_pages_flatten(&encoder->pages, raw, *length, encoder->flat);
 	link_columns_reset(&encoder->columns);
 	if (!encoder->is_started && !put_resumption(encoder)) {
 		return false;
@@ -431,6 +446,11 @@ static bool take_apart(struct link_encoder *encoder, const uint8_t *raw, uint32_
 			return false;
 		}
 		if (item.kind == LINK_ITEM_END) {
+			break;
+		}
+		if (ends_before(encoder, &item, *length)) {
+			link_scan_end_before(&scan, &item);
+			*length = (uint32_t)(item.start - scan.batch_lsn);
 			break;
 		}
 		put_item(encoder, &scan, &item);
@@ -521,7 +541,7 @@ bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_
 	struct link_batch_stats *stats_out)
 {
 	struct link_batch_header header = {.version = LINK_VERSION, .start = start};
-	size_t coded_length = length;
+	size_t coded_length;
 	bool is_coded, is_done;
 
 	assert(length > 0 && length <= link_batch_limit(start) - start);
@@ -546,13 +566,15 @@ bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_
 				   : 0,
 		.index = encoder->index};
 	encoder->before = encoder->position;
-	is_coded = take_apart(encoder, raw, header.length) && is_small_enough(encoder);
+	is_coded = take_apart(encoder, raw, &header.length) && is_small_enough(encoder);
+	stats_out->raw_bytes = header.length;
 	if (is_coded) {
 		coded_length = link_columns_bytes(&encoder->columns);
 		link_columns_join(&encoder->columns, encoder->coded);
 		link_position_end_batch(&encoder->position, header.length);
 	} else {
 		header.flags |= LINK_BATCH_IS_PLAIN;
+		coded_length = header.length;
 		encoder->position = encoder->before;
 		if (!encoder->is_started) {
 			link_position_init(

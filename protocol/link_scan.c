@@ -277,3 +277,18 @@ void link_scan_pass(struct link_scan *scan, const struct link_item *item)
 		link_position_take(scan->position, item->length);
 	}
 }
+
+void link_scan_end_before(struct link_scan *scan, const struct link_item *item)
+{
+	struct link_position *position = scan->position;
+	struct link_pages *pages = scan->pages;
+
+	assert(item->from == 0 && item->start != LSN_INVALID && !item->is_at_end);
+	position->mode = LINK_BETWEEN;
+	link_position_begin(position, LSN_INVALID, 0);
+	while (pages->count > 0 && pages->pages[pages->count - 1].flat_at > item->flat_at) {
+		pages->count--;
+	}
+	pages->flat_length = item->flat_at;
+	scan->at = item->flat_at;
+}

@@ -44,6 +44,9 @@ struct link_encoder_options {
 	 * in the page, for the receiver to compress again. 0 leaves them as they are, which costs
 	 * bytes and saves CPU. No more than every receiver can do: link_recompress_usable(). */
 	unsigned recompress;
+	/* A long batch ends where its last whole record does, so that fewer records are cut: then
+	 * less is taken than was given. */
+	bool ends_at_records;
 	struct link_source earlier; /* WAL before the batch, all of it that is within reach */
 };
 
@@ -51,8 +54,8 @@ struct link_encoder_options {
 #define LINK_RECOMPRESS_ZSTD 0x02u
 #define LINK_RECOMPRESS_PGLZ 0x04u
 
-/* What this side recompresses with, for the other side to compare: "lz4=1.9.4 zstd=1.5.4". Valid
- * until the thread's next call. */
+/* What this side recompresses with, for the other side to compare: "lz4=1.9.4 zstd=1.5.4 pglz=1".
+ * Valid until the thread's next call. */
 const char *link_recompress_versions(void);
 /* Those of LINK_RECOMPRESS_* that yield the same bytes on a peer that says this of itself. */
 unsigned link_recompress_usable(const char *peer_versions);
@@ -89,8 +92,9 @@ void link_encoder_free(struct link_encoder **encoder);
 /* Where the next batch of WAL from lsn on has to end at the latest. */
 lsn_t link_batch_limit(lsn_t lsn);
 /* raw is WAL from start on, length > 0. It goes on where the batch before ended, or else begins a
- * frame wherever it is. *batch_out is valid until the next call. False: no memory; the encoder has
- * forgotten where it was, and may be called again. */
+ * frame wherever it is. How much of it the batch holds stats_out->raw_bytes says: all of it, unless
+ * batches end at records. *batch_out is valid until the next call. False: no memory; the encoder
+ * has forgotten where it was, and may be called again. */
 bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_t *raw,
 	size_t length, const uint8_t **batch_out, size_t *batch_length_out,
 	struct link_batch_stats *stats_out);

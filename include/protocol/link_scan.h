@@ -120,6 +120,8 @@ void link_scan_init(struct link_scan *scan, struct link_position *position,
  * passed. */
 void link_scan_next(struct link_scan *scan, struct link_item *item_out);
 void link_scan_pass(struct link_scan *scan, const struct link_item *item);
+/* As if the batch ended before the item: a record from its start that it would cut. */
+void link_scan_end_before(struct link_scan *scan, const struct link_item *item);
 /* Tells the pages that begin within the next bytes how much of the record is left there. */
 void link_scan_mark_pages(struct link_scan *scan, uint64_t left, bool is_start);
 lsn_t link_scan_lsn(const struct link_scan *scan);

@@ -141,6 +141,7 @@ static struct link_encoder *new_encoder(
 	const struct link_encoder_options options = {
 		.segment_bytes = wal_store_segment_bytes(shared->options.store),
 		.level = 1,
+		.ends_at_records = true,
 		.earlier = {.read = wal_earlier_read, .context = engine->earlier},
 		.index = shared->index,
 	};
@@ -202,10 +203,10 @@ static bool encode_span(
 		    &length, &outcome->stats)) {
 		return false;
 	}
-	outcome->batch = encoded_batch_new(span->lsn, (uint32_t)span->length, bytes, length);
-	wal_cursor_advance(frame->cursor, span->length);
+	outcome->batch = encoded_batch_new(span->lsn, outcome->stats.raw_bytes, bytes, length);
+	wal_cursor_advance(frame->cursor, outcome->stats.raw_bytes);
 	engine->tli = frame->tli;
-	engine->at = span->lsn + span->length;
+	engine->at = span->lsn + outcome->stats.raw_bytes;
 	return true;
 }
 

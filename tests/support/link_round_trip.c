@@ -85,6 +85,7 @@ static void restart_encoder(struct link_encoder **encoder, struct receiver *sour
 		.reach_bytes = REACH,
 		.index_bytes = 1 << 20,
 		.recompress = link_recompress_usable(link_recompress_versions()),
+		.ends_at_records = random_below(2) == 0,
 		.earlier = {.read = read_held, .context = source}};
 	size_t from = at - random_below(at < 8u << 20 ? at + 1 : 8u << 20);
 
@@ -159,6 +160,7 @@ static bool run(const struct wal *wal, struct receiver receivers[3], struct tota
 		}
 		assert(link_encoder_encode(encoder, wal->start + at, wal->bytes + at, length,
 			&batch, &batch_length, &stats));
+		length = stats.raw_bytes;
 		add(totals, &stats);
 		receivers[1].held_from = at > 300000 ? at - 300000 : 0;
 		if (random_below(30) == 0) {

@@ -74,6 +74,7 @@ static void restart_encoder(struct trial *trial)
 		.reach_bytes = trial->reach,
 		.index_bytes = 1 << 14 << link_wal_random(trial->wal, 4),
 		.recompress = (unsigned)link_wal_random(trial->wal, 8),
+		.ends_at_records = one_in(trial, 2),
 		.earlier = link_wal_source(trial->wal)};
 
 	link_encoder_free(&trial->encoder);
@@ -215,6 +216,8 @@ static void run_trial(struct trial *trial)
 		wal->held_to = at;
 		assert_true(link_encoder_encode(trial->encoder, wal->start + at, wal->bytes + at,
 			length, &batch, &batch_length, &stats));
+		assert_in_range(stats.raw_bytes, 1, length);
+		length = stats.raw_bytes;
 		for (size_t i = 0; i < RECEIVERS; i++) {
 			receive(trial, &trial->receivers[i], at, length, batch, batch_length);
 		}
