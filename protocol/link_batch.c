@@ -63,24 +63,6 @@ lsn_t link_batch_limit(lsn_t lsn)
 	return lsn - lsn % LINK_FRAME_BYTES + LINK_FRAME_BYTES;
 }
 
-const char *link_kind_name(enum link_kind kind)
-{
-	static const char *const names[LINK_KIND_COUNT] = {
-		[LINK_KIND_IMAGE_REFERRED] = "image_referred",
-		[LINK_KIND_IMAGE_NEW] = "image_new",
-		[LINK_KIND_IMAGE_COMPRESSED] = "image_compressed",
-		[LINK_KIND_HEAP] = "heap",
-		[LINK_KIND_INDEX] = "index",
-		[LINK_KIND_COMMIT] = "commit",
-		[LINK_KIND_OTHER] = "other",
-		[LINK_KIND_ZERO] = "zero",
-		[LINK_KIND_HEADER] = "header",
-		[LINK_KIND_PLAIN] = "plain",
-	};
-
-	return names[kind];
-}
-
 void link_pieces_init(struct link_pieces *pieces, const struct wal_record_head *head,
 	uint32_t begin, uint32_t end)
 {

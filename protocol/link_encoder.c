@@ -10,6 +10,7 @@
 #include "protocol/link_columns.h"
 #include "protocol/link_fields.h"
 #include "protocol/link_image_index.h"
+#include "protocol/link_kinds.h"
 #include "protocol/link_recompress.h"
 #include "protocol/link_refer.h"
 #include "protocol/link_scan.h"
@@ -162,23 +163,6 @@ void link_encoder_note(struct link_encoder *encoder, lsn_t start, const uint8_t 
 	encoder->is_started = false;
 }
 
-static enum link_kind kind_of(uint8_t rmgr)
-{
-	/* src/include/access/rmgrlist.h: the same numbers in all versions known here. */
-	switch (rmgr) {
-	case 1: return LINK_KIND_COMMIT;
-	case 9:
-	case 10: return LINK_KIND_HEAP;
-	case 11:
-	case 12:
-	case 13:
-	case 14:
-	case 16:
-	case 17: return LINK_KIND_INDEX;
-	default: return LINK_KIND_OTHER;
-	}
-}
-
 /* Only a trial tells that the other end will compress the page to the same bytes. */
 static bool expand_image(
 	struct link_encoder *encoder, const struct wal_block *block, const uint8_t *image)
@@ -264,7 +248,7 @@ static void put_data(struct link_encoder *encoder, const struct wal_record_head 
 static void put_payload(struct link_encoder *encoder, const struct wal_record_head *head,
 	const uint8_t *bytes, uint32_t from, uint32_t to)
 {
-	enum link_kind kind = kind_of(head->rmgr);
+	enum link_kind kind = link_kind_of(head->rmgr);
 	struct link_pieces pieces;
 	struct link_piece piece;
 	uint32_t slot = 0;
@@ -304,7 +288,7 @@ static void put_record(
 	}
 	expand_images(encoder, head, bytes + head->length, head->length, item->length);
 	link_put_head(&encoder->state, columns, &encoder->lookup, head);
-	encoder->stats->raw[kind_of(head->rmgr)] += head->length;
+	encoder->stats->raw[link_kind_of(head->rmgr)] += head->length;
 	put_payload(encoder, head, bytes + head->length, head->length, item->length);
 }
 
@@ -459,48 +443,6 @@ static bool take_apart(struct link_encoder *encoder, const uint8_t *raw, uint32_
 	return put_headers(encoder, &scan, raw) && !encoder->columns.bad;
 }
 
-static void count_sent(struct link_batch_stats *stats, const struct link_columns *columns)
-{
-	static const enum link_column referred[] = {LINK_COLUMN_EARLIER, LINK_COLUMN_SKIP,
-		LINK_COLUMN_COPY, LINK_COLUMN_SHIFT, LINK_COLUMN_PATCH};
-	uint64_t total = link_columns_bytes(columns), rest = total, raw_rest = 0;
-	uint64_t weight[LINK_KIND_COUNT] = {0};
-
-	for (size_t i = 0; i < sizeof(referred) / sizeof(referred[0]); i++) {
-		weight[LINK_KIND_IMAGE_REFERRED] += columns->column[referred[i]].length;
-	}
-	weight[LINK_KIND_IMAGE_COMPRESSED] = stats->raw[LINK_KIND_IMAGE_COMPRESSED];
-	weight[LINK_KIND_IMAGE_NEW] =
-		columns->column[LINK_COLUMN_IMAGE].length - stats->raw[LINK_KIND_IMAGE_COMPRESSED];
-	rest -= weight[LINK_KIND_IMAGE_REFERRED] + columns->column[LINK_COLUMN_IMAGE].length;
-	for (int kind = LINK_KIND_HEAP; kind <= LINK_KIND_OTHER; kind++) {
-		raw_rest += stats->raw[kind];
-	}
-	for (int kind = LINK_KIND_HEAP; kind <= LINK_KIND_OTHER && raw_rest > 0; kind++) {
-		weight[kind] = rest * stats->raw[kind] / raw_rest;
-	}
-	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
-		stats->sent[kind] = (uint32_t)(stats->batch_bytes * weight[kind] / total);
-	}
-}
-
-static void count_raw(struct link_batch_stats *stats, bool is_plain)
-{
-	uint32_t known = 0;
-
-	if (is_plain) {
-		memset(stats->raw, 0, sizeof(stats->raw));
-		stats->images_new = stats->images_referred = 0;
-		stats->raw[LINK_KIND_PLAIN] = stats->raw_bytes;
-		return;
-	}
-	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
-		known += stats->raw[kind];
-	}
-	assert(known <= stats->raw_bytes);
-	stats->raw[LINK_KIND_ZERO] = stats->raw_bytes - known;
-}
-
 /* One flush of the frame's stream behind the header. */
 static bool compress(
 	struct link_encoder *encoder, const uint8_t *bytes, size_t length, size_t *batch_length_out)
@@ -591,11 +533,6 @@ bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_
 	link_batch_header_put(&header, encoder->batch);
 	*batch_out = encoder->batch;
 	stats_out->batch_bytes = (uint32_t)*batch_length_out;
-	count_raw(stats_out, !is_coded);
-	if (is_coded) {
-		count_sent(stats_out, &encoder->columns);
-	} else {
-		stats_out->sent[LINK_KIND_PLAIN] = stats_out->batch_bytes;
-	}
+	link_stats_finish(stats_out, is_coded ? &encoder->columns : NULL);
 	return is_done;
 }
