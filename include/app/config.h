@@ -29,6 +29,7 @@ struct config_relay {
 	char *listen; /* valid for listener_open() */
 	char *data_dir;
 	char *http_listen; /* likewise; "": off */
+	char *page_url;    /* where people reach it; "": not told */
 	char *auth_file;   /* "": no users */
 	char *hba_file;    /* "": the built-in rules */
 	char *tls_cert;    /* "": no TLS */

@@ -32,6 +32,7 @@ struct shared_encoder;
 /* What all sessions of all loops share. */
 struct downstream_shared {
 	const char *relay_name;
+	const char *page_url; /* "": none */
 	bool forward_flushed;
 	struct cluster *cluster;
 	struct wal_store *store;

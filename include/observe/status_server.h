@@ -1,9 +1,9 @@
 /*
  * status_server: what the relay says about itself over HTTP.
  *
- * GET only, nothing it serves changes anything: /healthz, /readyz, /metrics, /api/status,
- * /api/usage and a page that names them. Any other path is 404, any other method 405. It lives on
- * one loop, which must not be one that serves standbys.
+ * GET only, nothing it serves changes anything: the status page at /, /healthz, /readyz, /metrics,
+ * /api/status (with ?history=1 also the last hour) and /api/usage. Any other path is 404, any other
+ * method 405. It lives on one loop, which must not be one that serves standbys.
  */
 #ifndef OBSERVE_STATUS_SERVER_H
 #define OBSERVE_STATUS_SERVER_H

@@ -27,11 +27,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_SETTING_NAME    "walrelay.link"
-#define LINK_VERSION_OLDEST  1u
-#define LINK_VERSION_NEWEST  1u
-#define LINK_ABILITIES_MAX   8
-#define LINK_ABILITY_SIZE    32
+#define LINK_SETTING_NAME   "walrelay.link"
+#define LINK_VERSION_OLDEST 1u
+#define LINK_VERSION_NEWEST 1u
+#define LINK_ABILITIES_MAX  8
+#define LINK_ABILITY_SIZE   32
+/* A second column of the answer, if there: the address of the relay's status page. */
+#define LINK_PAGE_COLUMN     "page_url"
+#define LINK_PAGE_URL_SIZE   256
 #define LINK_OFFER_TEXT_SIZE 288 /* an offer and its end */
 #define LINK_START_TEXT_SIZE 512 /* options and their end */
 

@@ -76,6 +76,7 @@ struct upstream_stats {
 	uint64_t link_batch_bytes;    /* their size */
 	uint64_t link_plain_requests; /* batches that could not be decoded */
 	uint64_t link_decode_us;      /* of CPU time */
+	char page_url[256];           /* of the upstream's status page, a relay's; "": not told */
 	char slot[64];
 	int64_t max_slot_wal_keep_bytes; /* the upstream's; -1: no limit; -2: not known */
 };

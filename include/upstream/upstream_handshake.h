@@ -56,6 +56,7 @@ struct upstream_handshake {
 	lsn_t server_lsn;
 	bool has_link; /* the server is a relay that takes these terms */
 	struct link_terms link;
+	char page_url[LINK_PAGE_URL_SIZE]; /* of a relay's status page; "": none told */
 	int64_t max_slot_wal_keep_bytes; /* -1: no limit; -2: not known */
 	struct timeline_history theirs;
 	char *history_text; /* of server_tli, as it came */
@@ -81,5 +82,8 @@ void upstream_handshake_start(struct upstream_handshake *handshake,
 	const struct upstream_handshake_options *options, bool is_again);
 /* Forgets what a run left; it may be started again. A zeroed one may be released. */
 void upstream_handshake_release(struct upstream_handshake *handshake);
+/* Fills in what it has learned. */
+void upstream_handshake_read_stats(
+	const struct upstream_handshake *handshake, struct upstream_stats *stats_out);
 
 #endif

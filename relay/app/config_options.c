@@ -54,6 +54,8 @@ const struct config_option config_options[] = {
 {CONFIG_RELAY, "data_dir", &config_type_path, IN(relay.data_dir), CONFIG_REQUIRED | CONFIG_RESTART},
 {CONFIG_RELAY, "http_listen", &config_type_addresses, IN(relay.http_listen),
 	CONFIG_EMPTY_OK | CONFIG_RESTART, "127.0.0.1:9871"},
+{CONFIG_RELAY, "page_url", &config_type_url, IN(relay.page_url), CONFIG_EMPTY_OK | CONFIG_RESTART, "",
+	.names = web_schemes},
 {CONFIG_RELAY, "auth_file", &config_type_path, IN(relay.auth_file), CONFIG_EMPTY_OK, ""},
 {CONFIG_RELAY, "hba_file", &config_type_path, IN(relay.hba_file), CONFIG_EMPTY_OK, ""},
 {CONFIG_RELAY, "tls_cert", &config_type_path, IN(relay.tls_cert), CONFIG_EMPTY_OK, ""},

@@ -182,6 +182,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		relay->backups, relay->config->link.compression != CONFIG_COMPRESSION_NONE);
 	struct downstream_options options = {
 		.relay_name = relay->config->relay.name,
+		.page_url = relay->config->relay.page_url,
 		.sender_threads = relay->config->relay.sender_threads,
 		.forward_flushed = relay->config->upstream.forward == CONFIG_FORWARD_FLUSHED,
 		.cluster = relay->cluster,

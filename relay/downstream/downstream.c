@@ -24,6 +24,7 @@
 struct downstream {
 	struct downstream_shared shared;
 	char *relay_name;
+	char *page_url;
 	char *link_congestion;
 	struct passthrough passthrough;
 	struct sender_loop **senders;
@@ -139,8 +140,10 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	struct downstream *downstream = memory_new(sizeof(*downstream));
 	struct downstream_shared *shared = &downstream->shared;
 	downstream->relay_name = memory_copy_text(options->relay_name);
+	downstream->page_url = memory_copy_text(options->page_url != NULL ? options->page_url : "");
 	downstream->passthrough = *options->passthrough;
 	shared->relay_name = downstream->relay_name;
+	shared->page_url = downstream->page_url;
 	shared->forward_flushed = options->forward_flushed;
 	shared->cluster = options->cluster;
 	shared->store = options->store;
@@ -185,6 +188,7 @@ void downstream_free(struct downstream **downstream)
 	connection_registry_free(&gone->shared.registry);
 	free(gone->senders);
 	free(gone->relay_name);
+	free(gone->page_url);
 	free(gone->link_congestion);
 	free(gone);
 }

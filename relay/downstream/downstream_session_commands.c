@@ -22,6 +22,7 @@ void session_fill_context(
 		.forward_flushed = shared->forward_flushed,
 		.settings = &session->settings,
 		.relay_name = shared->relay_name,
+		.page_url = shared->page_url,
 		.link_offer = shared->encoder != NULL ? &shared->link_offer : NULL,
 	};
 }

@@ -118,10 +118,14 @@ static bool show(const struct replication_context *context, const struct repl_co
 			command->show_name);
 		return error_sqlstate(err, "42704");
 	}
-	const struct pg_column column = text_column(command->show_name);
-	const char *const values[] = {text};
-	pg_write_row_description(writer, &column, 1);
-	pg_write_data_row(writer, values, NULL, 1);
+	/* A relay's offer of a link says beside it where its status page is. */
+	bool has_page = strcmp(command->show_name, LINK_SETTING_NAME) == 0 &&
+			context->page_url != NULL && context->page_url[0] != '\0';
+	const struct pg_column columns[] = {
+		text_column(command->show_name), text_column(LINK_PAGE_COLUMN)};
+	const char *const values[] = {text, context->page_url};
+	pg_write_row_description(writer, columns, has_page ? 2 : 1);
+	pg_write_data_row(writer, values, NULL, has_page ? 2 : 1);
 	write_complete(writer, "SHOW", server_version(context));
 	return true;
 }

@@ -105,6 +105,7 @@ void snapshot_take(const struct snapshot_sources *sources, struct snapshot *snap
 	make_printable(snapshot.upstream.port);
 	make_printable(snapshot.upstream.last_error);
 	make_printable(snapshot.upstream.slot);
+	make_printable(snapshot.upstream.page_url);
 	/* Standbys before the spool: a position confirmed meanwhile must not lie past what we hold.
 	 */
 	take_standbys(sources->downstream, &snapshot);

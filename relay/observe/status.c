@@ -36,6 +36,7 @@ static json_t *upstream_object(const struct snapshot *snapshot)
 	json_put(object, "host", json_text(upstream->host));
 	json_put(object, "port", json_text(upstream->port));
 	json_put(object, "slot", json_text(upstream->slot));
+	json_put(object, "page_url", json_text(upstream->page_url));
 	json_put(object, "last_error", json_text(upstream->last_error));
 	json_put(object, "has_gap", json_boolean(upstream->has_gap));
 	json_put(object, "has_diverged", json_boolean(upstream->has_diverged));

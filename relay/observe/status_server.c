@@ -19,6 +19,7 @@
 #include "base/memory.h"
 #include "net/listen_socket.h"
 #include "observe/metrics.h"
+#include "observe/page.h"
 #include "observe/readiness.h"
 #include "observe/recorder.h"
 #include "observe/snapshot.h"
@@ -50,18 +51,8 @@ struct status_server {
  */
 static struct status_server *open_server;
 
-static const char page[] =
-	"<!DOCTYPE html>\n"
-	"<html lang=\"en\"><head><meta charset=\"utf-8\"><title>walrelay</title></head><body>\n"
-	"<h1>walrelay " WALRELAY_VERSION "</h1>\n"
-	"<ul>\n"
-	"<li><a href=\"/api/status\">/api/status</a></li>\n"
-	"<li><a href=\"/api/usage\">/api/usage</a></li>\n"
-	"<li><a href=\"/metrics\">/metrics</a></li>\n"
-	"<li><a href=\"/readyz\">/readyz</a></li>\n"
-	"<li><a href=\"/healthz\">/healthz</a></li>\n"
-	"</ul>\n"
-	"</body></html>\n";
+/* Of what is no page: nobody's browser shall take it for one. */
+static const char data_policy[] = "default-src 'none'; frame-ancestors 'none'";
 
 /* Each fills the body and returns the status code. */
 typedef int answer(
@@ -72,7 +63,7 @@ static int answer_page(
 {
 	(void)uri;
 	(void)server;
-	evbuffer_add(body, page, sizeof(page) - 1);
+	evbuffer_add_reference(body, page_html, page_html_length, NULL, NULL);
 	return HTTP_OK;
 }
 
@@ -172,12 +163,14 @@ static int answer_usage(
 	return HTTP_OK;
 }
 
+static const char page_type[] = "text/html; charset=utf-8";
+
 static const struct {
 	const char *path;
 	const char *content_type;
 	answer *answer;
 } routes[] = {
-	{"/", "text/html; charset=utf-8", answer_page},
+	{"/", page_type, answer_page},
 	{"/healthz", "text/plain; charset=utf-8", answer_health},
 	{"/readyz", "text/plain; charset=utf-8", answer_readiness},
 	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics},
@@ -201,9 +194,12 @@ static void reply(
 	struct evhttp_request *request, int code, const char *content_type, struct evbuffer *body)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	bool is_page = content_type == page_type;
 	evhttp_add_header(headers, "Content-Type", content_type);
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
+	evhttp_add_header(headers, "Content-Security-Policy", is_page ? page_policy : data_policy);
 	evhttp_send_reply(request, code, reason_phrase(code), body);
 }
 

@@ -25,6 +25,10 @@ static bool take_offer(
 
 	(void)err;
 	link_offer_init(&ours);
+	if (PQntuples(rows) == 1 && PQnfields(rows) >= 2 &&
+		PQgetlength(rows, 0, 1) < (int)sizeof(handshake->page_url)) {
+		strcpy(handshake->page_url, PQgetvalue(rows, 0, 1));
+	}
 	if (PQntuples(rows) == 1 && PQnfields(rows) >= 1) {
 		handshake->has_link =
 			link_offer_agree(&ours, PQgetvalue(rows, 0, 0), &handshake->link);

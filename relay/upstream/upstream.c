@@ -192,9 +192,7 @@ static void on_handshake(void *context)
 	const struct upstream_handshake *handshake = &upstream->attempt.handshake;
 
 	pthread_mutex_lock(&upstream->mutex);
-	upstream->stats.max_slot_wal_keep_bytes = handshake->max_slot_wal_keep_bytes;
-	upstream->stats.link_version = handshake->has_link ? handshake->link.version : 0;
-	upstream->stats.slot_remade_us = handshake->slot_remade_us;
+	upstream_handshake_read_stats(handshake, &upstream->stats);
 	pthread_mutex_unlock(&upstream->mutex);
 	if (upstream->options.slot[0] != '\0' && handshake->max_slot_wal_keep_bytes == -1 &&
 		!handshake->is_again) {

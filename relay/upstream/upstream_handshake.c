@@ -172,3 +172,13 @@ void upstream_handshake_start(struct upstream_handshake *handshake,
 	handshake->has_search = false;
 	advance(handshake);
 }
+
+void upstream_handshake_read_stats(
+	const struct upstream_handshake *handshake, struct upstream_stats *stats_out)
+{
+	_Static_assert(sizeof(stats_out->page_url) == sizeof(handshake->page_url), "same size");
+	stats_out->max_slot_wal_keep_bytes = handshake->max_slot_wal_keep_bytes;
+	stats_out->link_version = handshake->has_link ? handshake->link.version : 0;
+	stats_out->slot_remade_us = handshake->slot_remade_us;
+	memcpy(stats_out->page_url, handshake->page_url, sizeof(stats_out->page_url));
+}

@@ -19,7 +19,7 @@
 struct serving {
 	struct loop *loop;
 	struct status_server *server;
-	char answer[1 << 16];
+	char answer[1 << 18];
 };
 
 static void open_server(struct serving *serving, const char *address, int *inherited, size_t count)
@@ -121,7 +121,13 @@ static void test_status_server__serves_what_the_manual_lists(void **state)
 	assert_true(says(serving, "\"name\": \"r\""));
 	assert_int_equal(ask(serving, "GET", "/"), 200);
 	assert_true(says(serving, "Content-Type: text/html"));
-	assert_true(says(serving, "href=\"/api/status\""));
+	assert_true(says(
+		serving, "\r\nContent-Security-Policy: default-src 'none'; script-src 'sha256-"));
+	assert_true(says(serving, "</html>"));
+	assert_int_equal(ask(serving, "GET", "/api/status?history=1"), 200);
+	assert_true(says(serving, "\"interval_seconds\": 10"));
+	assert_int_equal(ask(serving, "GET", "/api/status?history=2"), 200);
+	assert_false(says(serving, "\"interval_seconds\""));
 }
 
 static void test_status_server__is_not_ready_with_a_reason(void **state)

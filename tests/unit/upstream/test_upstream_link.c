@@ -24,7 +24,7 @@ static struct link_hub hub;
 static void play_to_offer(struct fake_server *server)
 {
 	play_identity(server, "15.18", link_hub_end(&hub));
-	fake_answer(server, "SHOW walrelay.link", "1-3 lanes");
+	fake_answer(server, "SHOW walrelay.link", "1-3 lanes", "http://hub:9871/");
 	fake_answer(server, "READ_REPLICATION_SLOT \"rig\"", "physical", "0/100028", "1");
 }
 
@@ -140,6 +140,7 @@ static void test_upstream_link__follows_a_relay_by_its_link(void **state)
 	stats = rig_stats(&rig);
 	assert_int_equal(stats.state, UPSTREAM_STREAMING);
 	assert_int_equal(stats.link_version, 1);
+	assert_string_equal(stats.page_url, "http://hub:9871/");
 	assert_int_equal(stats.wal_bytes, link_hub_end(&hub) - HUB_START);
 	assert_int_equal(stats.link_raw_bytes, stats.wal_bytes);
 	assert_true(stats.link_batches > 3 && stats.link_batch_bytes < stats.wire_bytes);
