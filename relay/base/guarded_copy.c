@@ -1,6 +1,7 @@
 /*
- * The handler jumps back into the copy that is under way on its thread. It runs with SIGBUS
- * unblocked: a jump restores no mask, and a blocked SIGBUS would end the process next time.
+ * The handler jumps back into the copy that is under way on its thread. A jump restores no mask,
+ * and a blocked SIGBUS would end the process next time: so the handler puts back the one it
+ * interrupted.
  */
 #include "base/guarded_copy.h"
 
@@ -9,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <ucontext.h>
 
 static _Thread_local sigjmp_buf *way_back; /* NULL: no copy is under way */
 static struct sigaction before;
@@ -17,6 +19,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
 	if (way_back != NULL) {
+		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
 		siglongjmp(*way_back, 1);
 	}
 	if ((before.sa_flags & SA_SIGINFO) != 0) {
@@ -29,8 +32,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 
 static void install(void)
 {
-	struct sigaction action = {
-		.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGBUS, &action, &before);
