@@ -7,8 +7,8 @@
  */
 #include "base/durable_file.h"
 #include "cli/commands.h"
-#include "cli/fetch_source.h"
 #include "cli/relay_target.h"
+#include "upstream/fetch_source.h"
 
 #include <getopt.h>
 #include <libgen.h>
@@ -86,7 +86,12 @@ static enum fetch_result try_once(const struct request *request, const char *con
 	const struct fetched_name *name, struct error *err)
 {
 	struct fetched_bytes bytes = {0};
-	enum fetch_result result = fetch_from(conninfo, name, &bytes, err);
+	struct fetch_source *source = fetch_source_open(conninfo, "walrelay fetch", err);
+	if (source == NULL) {
+		return FETCH_FAILED;
+	}
+	enum fetch_result result = fetch_source_get(source, name, &bytes, err);
+	fetch_source_close(&source);
 	if (result == FETCH_DONE && !store(request->path, &bytes, err)) {
 		result = FETCH_FAILED;
 	}

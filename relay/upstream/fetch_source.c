@@ -1,10 +1,10 @@
 /*
- * fetch_source: a short replication connection: who are you, how big is a segment, stream it.
+ * fetch_source: a replication connection: who are you, how big is a segment, stream it.
  *
  * A segment is only there when the relay has all of it: the end of the current timeline is asked
  * first, and an older timeline's last segment is cut off by the server at the switch.
  */
-#include "cli/fetch_source.h"
+#include "upstream/fetch_source.h"
 
 #include "base/memory.h"
 #include "base/units.h"
@@ -22,7 +22,7 @@
 
 #define SILENCE_MS 30000
 
-struct source {
+struct fetch_source {
 	PGconn *connection;
 	const struct fetched_name *name;
 	uint64_t system_identifier;
@@ -31,25 +31,26 @@ struct source {
 	struct fetched_segment segment;
 	uint8_t *bytes;   /* of the segment; owned */
 	bool is_complete; /* there was more */
+	bool is_streaming;
 };
 
-static bool say_lost(struct source *source, struct error *err)
+static bool say_lost(struct fetch_source *source, struct error *err)
 {
 	const char *text = PQerrorMessage(source->connection);
 	return error_set(err, ERROR_SYSTEM, "%.*s", (int)strcspn(text, "\n"),
 		*text != '\0' ? text : "the connection was lost");
 }
 
-static bool wait_for_bytes(struct source *source, struct error *err)
+static bool wait_for_bytes(struct fetch_source *source, struct error *err)
 {
 	struct pollfd wanted = {.fd = PQsocket(source->connection), .events = POLLIN};
 	if (poll(&wanted, 1, SILENCE_MS) == 0) {
-		return error_set(err, ERROR_SYSTEM, "the relay is silent");
+		return error_set(err, ERROR_SYSTEM, "the server is silent");
 	}
 	return PQconsumeInput(source->connection) == 1 || say_lost(source, err);
 }
 
-static PGresult *next_result(struct source *source, struct error *err)
+static PGresult *next_result(struct fetch_source *source, struct error *err)
 {
 	while (PQisBusy(source->connection)) {
 		if (!wait_for_bytes(source, err)) {
@@ -63,8 +64,16 @@ static PGresult *next_result(struct source *source, struct error *err)
 	return result;
 }
 
+static void pass_over_results(struct fetch_source *source)
+{
+	struct error over;
+	for (PGresult *rest; (rest = next_result(source, &over)) != NULL;) {
+		PQclear(rest);
+	}
+}
+
 /* The first result of a command; the others of a command that is not a stream are passed over. */
-static PGresult *ask(struct source *source, const char *command, struct error *err)
+static PGresult *ask(struct fetch_source *source, const char *command, struct error *err)
 {
 	if (PQsendQuery(source->connection, command) != 1) {
 		(void)say_lost(source, err);
@@ -74,17 +83,14 @@ static PGresult *ask(struct source *source, const char *command, struct error *e
 	if (first == NULL || PQresultStatus(first) == PGRES_COPY_BOTH) {
 		return first;
 	}
-	struct error ignored;
-	for (PGresult *rest; (rest = next_result(source, &ignored)) != NULL;) {
-		PQclear(rest);
-	}
+	pass_over_results(source);
 	return first;
 }
 
 static bool say_refused(const PGresult *result, struct error *err)
 {
 	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	return error_set(err, ERROR_SYSTEM, "the relay says: %s", text != NULL ? text : "nothing");
+	return error_set(err, ERROR_SYSTEM, "the server says: %s", text != NULL ? text : "nothing");
 }
 
 /* No answer and no timeline of that name are one thing to who asks for a file. */
@@ -100,7 +106,7 @@ static bool is_absence(const PGresult *result)
 /* --- who is it ----------------------------------------------------------------------------------
  */
 
-static bool take_identity(struct source *source, const PGresult *rows, struct error *err)
+static bool take_identity(struct fetch_source *source, const PGresult *rows, struct error *err)
 {
 	if (PQresultStatus(rows) != PGRES_TUPLES_OK || PQntuples(rows) != 1 ||
 		PQnfields(rows) < 3) {
@@ -110,10 +116,10 @@ static bool take_identity(struct source *source, const PGresult *rows, struct er
 	source->system_identifier = strtoull(PQgetvalue(rows, 0, 0), NULL, 10);
 	source->tli = (tli_t)strtoul(PQgetvalue(rows, 0, 1), NULL, 10);
 	return lsn_parse(lsn, strlen(lsn), &source->end_lsn) ||
-	       error_set(err, ERROR_INVALID, "the relay says it is at \"%s\"", lsn);
+	       error_set(err, ERROR_INVALID, "the server says it is at \"%s\"", lsn);
 }
 
-static bool take_segment_size(struct source *source, const PGresult *rows, struct error *err)
+static bool take_segment_size(struct fetch_source *source, const PGresult *rows, struct error *err)
 {
 	uint64_t bytes;
 	if (PQresultStatus(rows) != PGRES_TUPLES_OK || PQntuples(rows) != 1) {
@@ -121,14 +127,14 @@ static bool take_segment_size(struct source *source, const PGresult *rows, struc
 	}
 	if (!units_parse_size(PQgetvalue(rows, 0, 0), &bytes) ||
 		!wal_segment_bytes_is_valid(bytes)) {
-		return error_set(err, ERROR_INVALID, "the relay has segments of \"%s\"",
+		return error_set(err, ERROR_INVALID, "the server has segments of \"%s\"",
 			PQgetvalue(rows, 0, 0));
 	}
 	source->segment.segment_bytes = (uint32_t)bytes;
 	return true;
 }
 
-static bool identify(struct source *source, struct error *err)
+static bool identify(struct fetch_source *source, struct error *err)
 {
 	PGresult *identity = ask(source, "IDENTIFY_SYSTEM", err);
 	bool ok = identity != NULL && take_identity(source, identity, err);
@@ -142,7 +148,7 @@ static bool identify(struct source *source, struct error *err)
 /* --- history ------------------------------------------------------------------------------------
  */
 
-static enum fetch_result take_history(struct source *source, const PGresult *rows,
+static enum fetch_result take_history(struct fetch_source *source, const PGresult *rows,
 	struct fetched_bytes *bytes_out, struct error *err)
 {
 	struct timeline_history history;
@@ -167,7 +173,7 @@ static enum fetch_result take_history(struct source *source, const PGresult *row
 }
 
 static enum fetch_result fetch_history(
-	struct source *source, struct fetched_bytes *bytes_out, struct error *err)
+	struct fetch_source *source, struct fetched_bytes *bytes_out, struct error *err)
 {
 	char command[64];
 	snprintf(command, sizeof(command), "TIMELINE_HISTORY %" PRIu32, source->name->tli);
@@ -183,7 +189,7 @@ static enum fetch_result fetch_history(
 /* --- segments -----------------------------------------------------------------------------------
  */
 
-static bool send_status(struct source *source, struct error *err)
+static bool send_status(struct fetch_source *source, struct error *err)
 {
 	/* Unknown, all three: nobody is to count on what a restore_command got. */
 	const struct standby_status status = {.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US};
@@ -194,13 +200,13 @@ static bool send_status(struct source *source, struct error *err)
 	       say_lost(source, err);
 }
 
-static bool take_wal(struct source *source, const struct wal_data *wal, struct error *err)
+static bool take_wal(struct fetch_source *source, const struct wal_data *wal, struct error *err)
 {
 	struct fetched_segment *segment = &source->segment;
 	lsn_t limit = segment->start_lsn + segment->segment_bytes;
 	if (wal->start_lsn != segment->end_lsn) {
 		return error_set(err, ERROR_INVALID,
-			"the relay sent WAL at " LSN_FORMAT ", expected " LSN_FORMAT,
+			"the server sent WAL at " LSN_FORMAT ", expected " LSN_FORMAT,
 			LSN_ARGS(wal->start_lsn), LSN_ARGS(segment->end_lsn));
 	}
 	size_t length = lsn_min(wal->wal_length, limit - segment->end_lsn);
@@ -210,13 +216,14 @@ static bool take_wal(struct source *source, const struct wal_data *wal, struct e
 	return true;
 }
 
-static bool take_copy(struct source *source, const char *payload, int length, struct error *err)
+static bool take_copy(
+	struct fetch_source *source, const char *payload, int length, struct error *err)
 {
 	struct server_copy copy;
 	const char *reason = "";
 	if (server_copy_decode((const uint8_t *)payload, (size_t)length, &copy, &reason) !=
 		DECODE_OK) {
-		return error_set(err, ERROR_INVALID, "the relay sent nonsense: %s", reason);
+		return error_set(err, ERROR_INVALID, "the server sent nonsense: %s", reason);
 	}
 	if (copy.kind == SERVER_COPY_WAL) {
 		return take_wal(source, &copy.wal, err);
@@ -226,7 +233,7 @@ static bool take_copy(struct source *source, const char *payload, int length, st
 
 /* After the stream's end: where the timeline ended, if that is why. What the server sent past the
  * switch belongs to nobody. */
-static enum fetch_result take_end(struct source *source, struct error *err)
+static enum fetch_result take_end(struct fetch_source *source, struct error *err)
 {
 	/* An answer to the server's CopyDone; after an error there is nothing to end. */
 	(void)PQputCopyEnd(source->connection, NULL);
@@ -242,16 +249,18 @@ static enum fetch_result take_end(struct source *source, struct error *err)
 		answer = is_absence(result) ? FETCH_ABSENT : FETCH_FAILED;
 		(void)say_refused(result, err);
 	} else if (!lsn_parse(text, strlen(text), &switch_lsn)) {
-		(void)error_set(err, ERROR_INVALID, "the relay ended the stream");
+		(void)error_set(err, ERROR_INVALID, "the server ended the stream");
 	} else {
 		source->segment.end_lsn = lsn_min(source->segment.end_lsn, switch_lsn);
 		answer = FETCH_DONE;
 	}
 	PQclear(result);
+	pass_over_results(source);
+	source->is_streaming = false;
 	return answer;
 }
 
-static enum fetch_result take_stream(struct source *source, struct error *err)
+static enum fetch_result take_stream(struct fetch_source *source, struct error *err)
 {
 	while (!source->is_complete) {
 		char *payload = NULL;
@@ -277,7 +286,7 @@ static enum fetch_result take_stream(struct source *source, struct error *err)
 	return FETCH_DONE;
 }
 
-static enum fetch_result stream_segment(struct source *source, struct error *err)
+static enum fetch_result stream_segment(struct fetch_source *source, struct error *err)
 {
 	char command[96];
 	snprintf(command, sizeof(command),
@@ -289,7 +298,10 @@ static enum fetch_result stream_segment(struct source *source, struct error *err
 		return FETCH_FAILED;
 	}
 	switch (PQresultStatus(begun)) {
-	case PGRES_COPY_BOTH: result = take_stream(source, err); break;
+	case PGRES_COPY_BOTH:
+		source->is_streaming = true;
+		result = take_stream(source, err);
+		break;
 	/* The timeline ended right there. */
 	case PGRES_TUPLES_OK: result = FETCH_ABSENT; break;
 	default:
@@ -302,19 +314,20 @@ static enum fetch_result stream_segment(struct source *source, struct error *err
 
 /* The last segment of a timeline has its own name, as in an archive, so that nobody takes it for
  * the whole one, which goes on as the next timeline's. */
-static bool is_what_was_asked(const struct source *source)
+static bool is_what_was_asked(const struct fetch_source *source)
 {
 	return (source->name->kind == FETCHED_SEGMENT) == source->is_complete &&
 	       source->segment.end_lsn > source->segment.start_lsn;
 }
 
-static bool may_have_segment(struct source *source, uint64_t number)
+static bool may_have_segment(struct fetch_source *source, uint64_t number)
 {
 	struct fetched_segment *segment = &source->segment;
 	segment->start_lsn = number * segment->segment_bytes;
 	segment->end_lsn = segment->start_lsn;
 	segment->tli = source->name->tli;
 	segment->system_identifier = source->system_identifier;
+	source->is_complete = false;
 	if (source->name->tli == source->tli) {
 		return source->name->kind == FETCHED_SEGMENT &&
 		       source->end_lsn >= segment->start_lsn + segment->segment_bytes;
@@ -323,7 +336,7 @@ static bool may_have_segment(struct source *source, uint64_t number)
 }
 
 static enum fetch_result fetch_segment(
-	struct source *source, struct fetched_bytes *bytes_out, struct error *err)
+	struct fetch_source *source, struct fetched_bytes *bytes_out, struct error *err)
 {
 	struct fetched_segment *segment = &source->segment;
 	uint64_t number;
@@ -332,6 +345,7 @@ static enum fetch_result fetch_segment(
 		!may_have_segment(source, number)) {
 		return FETCH_ABSENT;
 	}
+	free(source->bytes);
 	source->bytes = memory_new(segment->segment_bytes);
 	segment->bytes = source->bytes;
 	enum fetch_result result = stream_segment(source, err);
@@ -348,26 +362,77 @@ static enum fetch_result fetch_segment(
 	}
 	*bytes_out = (struct fetched_bytes){source->bytes, segment->segment_bytes};
 	source->bytes = NULL;
+	segment->bytes = NULL;
 	return FETCH_DONE;
 }
 
-enum fetch_result fetch_from(const char *conninfo, const struct fetched_name *name,
-	struct fetched_bytes *bytes_out, struct error *err)
+/* Of the segment before: the server is told to end, and what it had sent meanwhile is dropped. */
+static bool end_stream(struct fetch_source *source, struct error *err)
+{
+	char *payload;
+	int length = 0;
+	if (!source->is_streaming) {
+		return true;
+	}
+	(void)PQputCopyEnd(source->connection, NULL);
+	(void)PQflush(source->connection);
+	while (length != -1) {
+		length = PQgetCopyData(source->connection, &payload, 1);
+		if (length > 0) {
+			PQfreemem(payload);
+		} else if (length == -2) {
+			return say_lost(source, err);
+		} else if (length == 0 && !wait_for_bytes(source, err)) {
+			return false;
+		}
+	}
+	pass_over_results(source);
+	source->is_streaming = false;
+	return PQstatus(source->connection) == CONNECTION_OK || say_lost(source, err);
+}
+
+struct fetch_source *fetch_source_open(
+	const char *conninfo, const char *application_name, struct error *err)
 {
 	static const char *const keys[] = {"fallback_application_name", "connect_timeout", "dbname",
 		"replication", "dbname", NULL};
 	const char *const values[] = {
-		"walrelay fetch", "10", conninfo, "true", "replication", NULL};
-	struct source source = {.connection = PQconnectdbParams(keys, values, 1), .name = name};
-	enum fetch_result result = FETCH_FAILED;
-	if (PQstatus(source.connection) != CONNECTION_OK) {
-		(void)say_lost(&source, err);
-	} else if (name->kind == FETCHED_HISTORY) {
-		result = fetch_history(&source, bytes_out, err);
-	} else if (identify(&source, err)) {
-		result = fetch_segment(&source, bytes_out, err);
+		application_name, "10", conninfo, "true", "replication", NULL};
+	struct fetch_source *source = memory_new(sizeof(*source));
+	source->connection = PQconnectdbParams(keys, values, 1);
+	if (PQstatus(source->connection) != CONNECTION_OK) {
+		(void)say_lost(source, err);
+		fetch_source_close(&source);
 	}
-	free(source.bytes);
-	PQfinish(source.connection);
-	return result;
+	return source;
+}
+
+void fetch_source_close(struct fetch_source **source)
+{
+	struct fetch_source *closing = *source;
+	if (closing == NULL) {
+		return;
+	}
+	*source = NULL;
+	PQfinish(closing->connection);
+	free(closing->bytes);
+	free(closing);
+}
+
+enum fetch_result fetch_source_get(struct fetch_source *source, const struct fetched_name *name,
+	struct fetched_bytes *bytes_out, struct error *err)
+{
+	source->name = name;
+	if (!end_stream(source, err)) {
+		return FETCH_FAILED;
+	}
+	if (name->kind == FETCHED_HISTORY) {
+		return fetch_history(source, bytes_out, err);
+	}
+	return identify(source, err) ? fetch_segment(source, bytes_out, err) : FETCH_FAILED;
+}
+
+uint64_t fetch_source_system_identifier(const struct fetch_source *source)
+{
+	return source->system_identifier;
 }

@@ -1,7 +1,7 @@
 /*
  * fetched_file: names by their letters, contents by the walk that the spool's own recovery does.
  */
-#include "cli/fetched_file.h"
+#include "upstream/fetched_file.h"
 
 #include "spool/timeline_history.h"
 #include "spool/wal_scan.h"

@@ -1,7 +1,7 @@
 /*
  * fetched_file: which names mean what, and that no byte of a segment can be another.
  */
-#include "cli/fetched_file.h"
+#include "upstream/fetched_file.h"
 #include "support/wal_maker.h"
 
 #include <setjmp.h>

@@ -2,8 +2,8 @@
  * fetched_file: what a restore_command asks for by name, and whether bytes are a whole one of it.
  * Pure functions.
  */
-#ifndef CLI_FETCHED_FILE_H
-#define CLI_FETCHED_FILE_H
+#ifndef UPSTREAM_FETCHED_FILE_H
+#define UPSTREAM_FETCHED_FILE_H
 
 #include "base/error.h"
 #include "protocol/lsn.h"
