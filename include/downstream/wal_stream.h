@@ -73,6 +73,7 @@ enum wal_fill {
 	WAL_FILL_ENOUGH,       /* there is more: on with it when there is room */
 	WAL_FILL_AT_TIP,       /* the client was sent all there is */
 	WAL_FILL_TIMELINE_END, /* the client was sent all there will ever be */
+	WAL_FILL_MISSING,      /* what comes next is on its way from the upstream */
 	WAL_FILL_WAITS,        /* for something that makes the turn ready */
 	WAL_FILL_FAILED,       /* err: an ERROR */
 };
@@ -130,6 +131,7 @@ struct wal_stream {
 	int64_t ask_again_us;              /* stopping: not before */
 	size_t pace_bytes;                 /* what is sent at once; SIZE_MAX: there is no cap */
 	bool is_at_tip;
+	bool is_missing; /* what comes next is wanted from the upstream */
 	bool is_copy_done; /* our CopyDone is sent: nothing of the stream may follow */
 	bool is_answer_owed;
 	bool is_stopping;

@@ -58,6 +58,10 @@ bool wal_state_switch(struct database *database, struct wal_state *state, size_t
 bool wal_state_forget(struct database *database, struct wal_state *state, size_t count,
 	struct error *err) MUST_CHECK;
 
+/* The stretch at index begins further back: start is held too. */
+bool wal_state_extend(struct database *database, struct wal_state *state, size_t index, lsn_t start,
+	struct error *err) MUST_CHECK;
+
 /* Never moves a good point backwards. */
 bool wal_state_store_good(struct database *database, int64_t stretch_id,
 	const struct wal_good_point *good, struct error *err) MUST_CHECK;

@@ -127,6 +127,43 @@ void wal_store_promise_link(struct wal_store *store, uint64_t keep_bytes);
 bool wal_store_is_full(struct wal_store *store);
 void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats_out);
 
+/* --- backfill: WAL from before what is held, while the upstream still has it -------------------
+ *
+ * Readers want, one filler fetches, segment by segment from what is held downward, so that there is
+ * never a hole in what anybody reads; a want that is fetched to its beginning is taken in. Bounded
+ * by max_bytes and min_free_bytes: what would not fit together with all that is held is not wanted.
+ */
+
+struct wal_want {
+	tli_t tli;
+	uint64_t number; /* of a segment */
+	lsn_t lsn;       /* where it begins */
+	lsn_t end_lsn;   /* where it ends: before its own end when the timeline does */
+	uint32_t segment_bytes;
+};
+
+enum wal_want_step {
+	WAL_WANT_NOTHING,
+	WAL_WANT_SEGMENT,  /* fetch this one */
+	WAL_WANT_COMPLETE, /* something is to be taken in */
+};
+
+/* Without a filler nothing is ever wanted. */
+void wal_store_set_filler(struct wal_store *store, bool has_filler);
+/* Any thread, for a reader that was told WAL_READ_GONE: true: it is on its way, or will be, wait for
+ * WAL_STORE_FILLED and read again. Cheap when asked again. */
+bool wal_store_want(struct wal_store *store, tli_t tli, lsn_t lsn);
+/* The filler's thread. */
+enum wal_want_step wal_store_next_want(struct wal_store *store, struct wal_want *want_out);
+/* The filler's thread: the whole segment, zeros after want->end_lsn. It must go on as what is held
+ * (ERROR_DIVERGED) and fit (ERROR_FULL). Durable before returning. */
+bool wal_store_fill(struct wal_store *store, const struct wal_want *want, const void *bytes,
+	struct error *err) MUST_CHECK;
+/* The filler's thread: it cannot be had. Readers are told so for a while. */
+void wal_store_refuse(struct wal_store *store, const struct wal_want *want);
+/* The writer's thread: what is complete becomes part of what is held. */
+bool wal_store_take_in(struct wal_store *store, struct error *err) MUST_CHECK;
+
 /* --- watchers -------------------------------------------------------------------------------- */
 
 enum wal_store_event {
@@ -136,6 +173,8 @@ enum wal_store_event {
 	WAL_STORE_PRUNED = 8,   /* old segments went */
 	WAL_STORE_BAD = 16,     /* received WAL is not valid: the writer has to cut it */
 	WAL_STORE_LINK = 64,    /* wal_store_link_keep() may have changed */
+	WAL_STORE_WANTED = 128, /* wal_store_want() asks for what is not held */
+	WAL_STORE_FILLED = 256, /* something wanted came, or will not come */
 	WAL_STORE_SYNCED = 32,  /* synced moved; told with FLUSHED when that moved too */
 };
 /* Called on the thread where it happened: only ring a wake or post. events: an or of the above. */

@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "upstream/fetched_file.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,9 +29,10 @@ struct fetched_bytes {
 
 struct fetch_source;
 
-/* NULL: it cannot be reached. */
-struct fetch_source *fetch_source_open(
-	const char *conninfo, const char *application_name, struct error *err) MUST_CHECK;
+/* NULL: it cannot be reached. is_cancelled: looked at while waiting, and ends what waits; NULL:
+ * nothing does. */
+struct fetch_source *fetch_source_open(const char *conninfo, const char *application_name,
+	const atomic_bool *is_cancelled, struct error *err) MUST_CHECK;
 /* Accepts NULL, sets NULL. */
 void fetch_source_close(struct fetch_source **source);
 /* After FETCH_FAILED nothing more can be had from it. bytes_out is set with FETCH_DONE only. */

@@ -20,6 +20,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "observe/status_server.h"
+#include "upstream/backfill.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ struct relay {
 	struct loop *upstream_loop;
 	struct watchdog *watchdog;
 	struct upstream *upstream;
+	struct backfill *backfill;
 	struct accounting *accounting;
 	struct alerting *alerting;
 	struct backup_passthrough *backups;
@@ -221,7 +223,18 @@ static bool open_upstream(struct relay *relay, struct error *err)
 	}
 	struct upstream_options options = upstream_options(relay);
 	relay->upstream = upstream_new(&options, err);
-	return relay->upstream != NULL;
+	if (relay->upstream == NULL) {
+		return false;
+	}
+	const struct backfill_options backfill = {
+		.conninfo = relay->config->upstream.conninfo,
+		.relay_name = relay->config->relay.name,
+		.loop = relay->upstream_loop,
+		.store = relay->store,
+		.cluster = relay->cluster,
+	};
+	relay->backfill = backfill_start(&backfill, err);
+	return relay->backfill != NULL;
 }
 
 static bool open_alerting(struct relay *relay, struct error *err)
@@ -370,6 +383,7 @@ static void apply(struct relay *relay, struct config *config, const struct named
 	accounting_reload(relay->accounting, config);
 	alerting_reload(relay->alerting, config, &relay->secrets);
 	backup_passthrough_set_conninfo(relay->backups, config->upstream.conninfo);
+	backfill_set_conninfo(relay->backfill, config->upstream.conninfo);
 	backup_passthrough_use_link(
 		relay->backups, config->link.compression != CONFIG_COMPRESSION_NONE);
 	struct upstream_options upstream = upstream_options(relay);
@@ -526,10 +540,12 @@ static void close_doors(struct relay *relay)
 
 static void close_upstream(struct relay *relay)
 {
+	backfill_stop(relay->backfill);
 	if (relay->upstream_loop != NULL) {
 		loop_stop(relay->upstream_loop);
 		loop_join(relay->upstream_loop);
 	}
+	backfill_free(&relay->backfill);
 	upstream_free(&relay->upstream);
 	loop_free(&relay->upstream_loop);
 }

@@ -86,7 +86,7 @@ static enum fetch_result try_once(const struct request *request, const char *con
 	const struct fetched_name *name, struct error *err)
 {
 	struct fetched_bytes bytes = {0};
-	struct fetch_source *source = fetch_source_open(conninfo, "walrelay fetch", err);
+	struct fetch_source *source = fetch_source_open(conninfo, "walrelay fetch", NULL, err);
 	if (source == NULL) {
 		return FETCH_FAILED;
 	}

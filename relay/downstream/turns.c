@@ -148,7 +148,8 @@ struct turns *turns_new(
 		turns_free(&turns);
 		return NULL;
 	}
-	turns->watcher = wal_store_add_watcher(store, events, on_store_event, turns);
+	turns->watcher =
+		wal_store_add_watcher(store, events | WAL_STORE_FILLED, on_store_event, turns);
 	return turns;
 }
 

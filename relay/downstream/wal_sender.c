@@ -73,6 +73,21 @@ static bool waits_for_disk(struct wal_stream *stream)
 	return true;
 }
 
+/* What is not held may be had from the upstream, or has just come. A relay that stops does not wait
+ * for it. */
+static enum wal_read peek(
+	struct wal_stream *stream, size_t length_max, struct wal_span *span, struct error *err)
+{
+	struct wal_cursor *cursor = stream->cursor;
+	enum wal_read read = wal_cursor_peek(cursor, length_max, span, err);
+	stream->is_missing = read == WAL_READ_GONE && !stream->is_stopping &&
+			     wal_store_want(stream->options.store, wal_cursor_tli(cursor),
+				     wal_cursor_lsn(cursor));
+	return read == WAL_READ_GONE && !stream->is_missing
+		       ? wal_cursor_peek(cursor, length_max, span, err)
+		       : read;
+}
+
 /* One message. */
 static enum wal_fill queue_next(
 	struct wal_stream *stream, lsn_t limit, lsn_t end_lsn, int64_t pg_now_us, struct error *err)
@@ -82,12 +97,11 @@ static enum wal_fill queue_next(
 	if (waits_for_disk(stream)) {
 		return WAL_FILL_WAITS;
 	}
-	switch (wal_cursor_peek(stream->cursor,
-		left < WAL_DATA_BYTES_MAX ? left : WAL_DATA_BYTES_MAX, &span, err)) {
+	switch (peek(stream, left < WAL_DATA_BYTES_MAX ? left : WAL_DATA_BYTES_MAX, &span, err)) {
 	case WAL_READ_DATA: queue_span(stream, &span, end_lsn, pg_now_us); return WAL_FILL_ENOUGH;
 	case WAL_READ_WAIT: return WAL_FILL_AT_TIP;
 	case WAL_READ_TIMELINE_END: return WAL_FILL_TIMELINE_END;
-	default: return WAL_FILL_FAILED;
+	default: return stream->is_missing ? WAL_FILL_MISSING : WAL_FILL_FAILED;
 	}
 }
 

@@ -269,6 +269,9 @@ enum wal_stream_step wal_stream_turn(struct wal_stream *stream, struct error *er
 			turns_make_ready(stream->options.turns, &stream->turn);
 		}
 		return WAL_STREAM_GOES_ON;
+	case WAL_FILL_MISSING:
+		turns_wait_at_tip(stream->options.turns, &stream->turn);
+		return WAL_STREAM_GOES_ON;
 	case WAL_FILL_WAITS: return WAL_STREAM_GOES_ON;
 	default: return WAL_STREAM_FAILED;
 	}

@@ -308,6 +308,10 @@ bool wal_store_prune(struct wal_store *store)
 	if (horizon_lsn > atomic_load(&store->oldest)) {
 		atomic_store(&store->oldest, horizon_lsn);
 	}
+	/* Older WAL that is being fetched is not held yet. */
+	if (decision.reason != RETENTION_BY_MAX_SIZE) {
+		horizon_lsn = lsn_min(horizon_lsn, wal_backfill_keeps(store));
+	}
 	removed = remove_before(store, line, &input, horizon_lsn);
 	removed += remove_strays(store, line, input.max_bytes);
 	finish_removal(store, removed);

@@ -50,7 +50,8 @@ static bool list_file(struct wal_store *store, const char *name, struct error *e
 	uint64_t number;
 	tli_t tli;
 
-	if (strcmp(name, WAL_PREPARED_NAME) == 0 || has_suffix(name, ".history.tmp")) {
+	if (strcmp(name, WAL_PREPARED_NAME) == 0 || strcmp(name, WAL_FILL_NAME) == 0 ||
+		has_suffix(name, ".history.tmp")) {
 		return durable_directory_unlink(store->directory, name, err);
 	}
 	if (store->state.segment_bytes == 0 ||
@@ -194,8 +195,7 @@ static bool forget_what_is_gone(struct wal_store *store, struct error *err)
 	return first == 0 || wal_state_forget(store->database, &store->state, first, err);
 }
 
-/* First byte of the live range from which on no file is missing. */
-static lsn_t find_oldest(struct wal_store *store, lsn_t received)
+lsn_t wal_store_find_oldest(struct wal_store *store, lsn_t received)
 {
 	const struct wal_state *state = &store->state;
 	size_t index = state->count - 1;
@@ -242,7 +242,7 @@ static bool recover_live(struct wal_store *store, const struct wal_stretch *live
 	tip->pages.may_be_cold = false;
 	wal_pages_release(&tip->pages);
 	wal_flusher_set_good(store, tip);
-	atomic_store(&store->oldest, find_oldest(store, received));
+	atomic_store(&store->oldest, wal_store_find_oldest(store, received));
 	return true;
 }
 

@@ -247,6 +247,28 @@ bool wal_state_forget(
 	return true;
 }
 
+static bool extend_job(sqlite3 *connection, void *context, struct error *err)
+{
+	const int64_t *values = context;
+
+	return execute(connection, "UPDATE wal_stretch SET start_lsn = ? WHERE id = ?", values, 2,
+		NULL, NULL, err);
+}
+
+bool wal_state_extend(struct database *database, struct wal_state *state, size_t index, lsn_t start,
+	struct error *err)
+{
+	struct wal_stretch *stretch = &state->stretches[index];
+	int64_t values[] = {(int64_t)start, stretch->id};
+
+	assert(index < state->count && start <= stretch->start);
+	if (!database_run(database, extend_job, values, err)) {
+		return false;
+	}
+	stretch->start = start;
+	return true;
+}
+
 struct good_job {
 	int64_t stretch_id;
 	struct wal_good_point good;

@@ -56,6 +56,7 @@ static struct wal_store *store_new(const struct wal_store_options *options,
 	store->pins = options->pins;
 	store->cache = wal_segment_cache_new(durable_directory_fd(directory));
 	wal_catalogue_init(&store->catalogue);
+	pthread_mutex_init(&store->backfill.lock, NULL);
 	pthread_mutex_init(&store->cursors_lock, NULL);
 	pthread_rwlock_init(&store->watchers_lock, NULL);
 	pthread_mutex_init(&store->flusher.lock, NULL);
@@ -80,6 +81,7 @@ static void store_free(struct wal_store *store)
 	pthread_mutex_destroy(&store->flusher.lock);
 	pthread_rwlock_destroy(&store->watchers_lock);
 	pthread_mutex_destroy(&store->cursors_lock);
+	pthread_mutex_destroy(&store->backfill.lock);
 	wal_catalogue_release(&store->catalogue);
 	wal_segment_cache_free(&store->cache);
 	durable_directory_close(&store->directory);

@@ -27,6 +27,7 @@
 #define WAL_LOG_SCOPE "spool"
 /* Not the name of a segment, so that nobody takes it for WAL. */
 #define WAL_PREPARED_NAME "next_segment.tmp"
+#define WAL_FILL_NAME     "fill_segment.tmp"
 
 /* Gives wal_scan its pages out of the mappings of one timeline's files. */
 struct wal_pages {
@@ -141,6 +142,25 @@ struct wal_writer {
 	uint64_t overlap_number;
 };
 
+#define WAL_WANTS_MAX 16
+
+enum wal_want_state { WAL_WANT_FREE, WAL_WANT_PENDING, WAL_WANT_TAKEN_IN, WAL_WANT_REFUSED };
+
+/* From lsn, a segment's start, up to what is held of the timeline. */
+struct wal_wanted {
+	enum wal_want_state state;
+	tli_t tli;
+	lsn_t lsn;
+	lsn_t refused_lsn;  /* what ends here or before cannot be had */
+	int64_t touched_us; /* monotonic */
+};
+
+struct wal_backfill {
+	pthread_mutex_t lock; /* inside keeper.work; of all that follows */
+	bool has_filler;
+	struct wal_wanted wanted[WAL_WANTS_MAX];
+};
+
 struct wal_watcher {
 	struct wal_watcher *next;
 	unsigned events;
@@ -162,6 +182,7 @@ struct wal_store {
 	struct wal_writer writer;
 	struct wal_flusher flusher;
 	struct wal_keeper keeper;
+	struct wal_backfill backfill;
 	pthread_mutex_t cursors_lock;
 	struct wal_cursor *cursors;
 	pthread_rwlock_t watchers_lock;
@@ -199,6 +220,14 @@ bool wal_line_read_history(struct wal_store *store, tli_t tli, struct timeline_h
 
 /* --- wal_recovery.c */
 bool wal_store_recover(struct wal_store *store, struct error *err) MUST_CHECK;
+
+/* First byte of the live range from which on no file is missing. The writer's thread. */
+lsn_t wal_store_find_oldest(struct wal_store *store, lsn_t received);
+
+/* --- wal_backfill.c */
+/* What was fetched is kept from here on though it is not taken in yet, or hardly was; UINT64_MAX:
+ * there is none. */
+lsn_t wal_backfill_keeps(struct wal_store *store);
 
 /* --- wal_cut.c */
 /* Zeroes what follows `end` in its segment and removes the tip's later files. */

@@ -21,9 +21,11 @@
 #include <string.h>
 
 #define SILENCE_MS 30000
+#define SLICE_MS   200
 
 struct fetch_source {
 	PGconn *connection;
+	const atomic_bool *is_cancelled;
 	const struct fetched_name *name;
 	uint64_t system_identifier;
 	tli_t tli;
@@ -44,8 +46,13 @@ static bool say_lost(struct fetch_source *source, struct error *err)
 static bool wait_for_bytes(struct fetch_source *source, struct error *err)
 {
 	struct pollfd wanted = {.fd = PQsocket(source->connection), .events = POLLIN};
-	if (poll(&wanted, 1, SILENCE_MS) == 0) {
-		return error_set(err, ERROR_SYSTEM, "the server is silent");
+	for (int waited_ms = 0; poll(&wanted, 1, SLICE_MS) == 0; waited_ms += SLICE_MS) {
+		if (source->is_cancelled != NULL && atomic_load(source->is_cancelled)) {
+			return error_set(err, ERROR_SYSTEM, "told to end");
+		}
+		if (waited_ms >= SILENCE_MS) {
+			return error_set(err, ERROR_SYSTEM, "the server is silent");
+		}
 	}
 	return PQconsumeInput(source->connection) == 1 || say_lost(source, err);
 }
@@ -391,14 +398,15 @@ static bool end_stream(struct fetch_source *source, struct error *err)
 	return PQstatus(source->connection) == CONNECTION_OK || say_lost(source, err);
 }
 
-struct fetch_source *fetch_source_open(
-	const char *conninfo, const char *application_name, struct error *err)
+struct fetch_source *fetch_source_open(const char *conninfo, const char *application_name,
+	const atomic_bool *is_cancelled, struct error *err)
 {
 	static const char *const keys[] = {"fallback_application_name", "connect_timeout", "dbname",
 		"replication", "dbname", NULL};
 	const char *const values[] = {
 		application_name, "10", conninfo, "true", "replication", NULL};
 	struct fetch_source *source = memory_new(sizeof(*source));
+	source->is_cancelled = is_cancelled;
 	source->connection = PQconnectdbParams(keys, values, 1);
 	if (PQstatus(source->connection) != CONNECTION_OK) {
 		(void)say_lost(source, err);
