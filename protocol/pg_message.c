@@ -286,11 +286,13 @@ enum decode_result pg_message_decode(const uint8_t *bytes, size_t length, size_t
 }
 
 bool sasl_initial_decode(const uint8_t *body, size_t length, const char **mechanism_out,
-	const uint8_t **data_out, size_t *data_length_out)
+	const uint8_t **data_out, size_t *data_length_out, const char **reason_out)
 {
 	struct wire_reader reader;
 	wire_reader_init(&reader, body, length);
 	const char *mechanism = wire_read_string(&reader);
+	const char *reason =
+		reader.bad ? "invalid string in message" : "insufficient data left in message";
 	uint32_t data_length = wire_read_u32(&reader);
 	const uint8_t *data = NULL;
 	if (data_length == UINT32_MAX) {
@@ -299,6 +301,7 @@ bool sasl_initial_decode(const uint8_t *body, size_t length, const char **mechan
 		data = wire_read_bytes(&reader, data_length);
 	}
 	if (!wire_reader_is_done(&reader)) {
+		*reason_out = reader.bad ? reason : "invalid message format";
 		return false;
 	}
 	*mechanism_out = mechanism;

@@ -75,9 +75,10 @@ struct pg_message {
 enum decode_result pg_message_decode(const uint8_t *bytes, size_t length, size_t body_max,
 	struct pg_message *message_out, const char **reason_out);
 
-/* 'p' in a SASL exchange. Initial: mechanism, then the client's first data (NULL: none). */
+/* 'p' in a SASL exchange. Initial: mechanism, then the client's first data (NULL: none). A reason is
+ * in the words of src/backend/libpq/pqformat.c. */
 bool sasl_initial_decode(const uint8_t *body, size_t length, const char **mechanism_out,
-	const uint8_t **data_out, size_t *data_length_out);
+	const uint8_t **data_out, size_t *data_length_out, const char **reason_out);
 /* 'Q' or any body that is one C string: NULL when it is not terminated or has bytes after it. */
 const char *query_decode(const uint8_t *body, size_t length);
 

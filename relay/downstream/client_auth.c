@@ -329,11 +329,11 @@ static enum client_auth_step read_mechanism(struct client_auth *auth, const uint
 	size_t length, struct wire_writer *out, struct error *err)
 {
 	const uint8_t *data;
-	const char *mechanism;
+	const char *mechanism, *reason;
 	bool is_plus;
 
-	if (!sasl_initial_decode(body, length, &mechanism, &data, &length)) {
-		return refuse_protocol(auth, "invalid message format", err);
+	if (!sasl_initial_decode(body, length, &mechanism, &data, &length, &reason)) {
+		return refuse_protocol(auth, reason, err);
 	}
 	is_plus = strcmp(mechanism, SCRAM_SHA_256_PLUS) == 0 && auth->channel_binding_length > 0;
 	if (!is_plus && strcmp(mechanism, SCRAM_SHA_256) != 0) {

@@ -408,12 +408,29 @@ static void begin_authentication(struct downstream_session *session)
 	go_on(session, step, &writer, &err);
 }
 
+/* As to PostgreSQL, a length that cannot be a password's is a wrong password. */
+static bool next_response(struct downstream_session *session, struct pg_message *message_out)
+{
+	const char *reason;
+	size_t length = evbuffer_get_length(session->input);
+	const uint8_t *bytes = evbuffer_pullup(session->input, -1);
+	switch (pg_message_decode(
+		bytes, length, AUTHENTICATION_MESSAGE_MAX, message_out, &reason)) {
+	case DECODE_OK: return true;
+	case DECODE_MORE: return false;
+	case DECODE_BAD: break;
+	}
+	*message_out = (struct pg_message){
+		.type = (char)bytes[0], .body_length = AUTHENTICATION_MESSAGE_MAX + 1};
+	return true;
+}
+
 bool session_take_authentication(struct downstream_session *session)
 {
 	struct pg_message message;
 	struct error err = {0};
 	struct wire_writer writer;
-	if (!session_next_message(session, AUTHENTICATION_MESSAGE_MAX, &message)) {
+	if (!next_response(session, &message)) {
 		return false;
 	}
 	if (message.type == 'X') {

@@ -14,11 +14,12 @@ static void decode_bodies(const struct pg_message *message)
 {
 	const char *text = query_decode(message->body, message->body_length);
 	assert(!text || strlen(text) + 1 == message->body_length);
-	const char *mechanism;
+	const char *mechanism, *reason;
 	const uint8_t *data;
 	size_t data_length;
 	if (sasl_initial_decode(
-		    message->body, message->body_length, &mechanism, &data, &data_length)) {
+		    message->body, message->body_length, &mechanism, &data, &data_length,
+		    &reason)) {
 		assert(strlen(mechanism) + 5 + data_length == message->body_length);
 		assert(data || data_length == 0);
 	}

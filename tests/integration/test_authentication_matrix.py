@@ -6,7 +6,6 @@ whom the rule names), and a database other than its console is refused before an
 """
 import os
 import re
-import socket
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from support import libpq
 from support.certificates import Authority
+from support.ports import has_ipv6
 from support.postgres import quote_conninfo
 
 PASSWORD = "open sesame"
@@ -65,15 +65,6 @@ def role_names():
     special = ["quoted_database", "any_database", "both_databases", "first", "second", "masked",
                "of_host", "of_net", "six", "six_all", "without_password"]
     return [user for user, _, _ in rules_of_methods()] + NAMES + special
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
 
 
 LOOPBACKS = ["127.0.0.1", "::1"] if has_ipv6() else ["127.0.0.1"]

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from support.load import assert_same_rows
+from support.ports import has_ipv6
 from support.rawclient import RawClient
 from support.wait import wait_until
 
@@ -114,6 +115,25 @@ def test_more_than_max_connections(site):
     wait_until(there_is_room, 10)
     for client in clients:
         client.socket.close()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs a second address of the machine, ::1")
+def test_more_than_an_address_may_have(site):
+    relay = site.relay(site.primary(), start=False, relay={"max_connections_per_address": 3})
+    relay.configure("relay", listen=f"127.0.0.1:{relay.port}, [::1]:{relay.port}")
+    relay.hba_file.write_text("host replication all all trust\n")
+    relay.start()
+    with contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(logged_in(relay))
+        with RawClient(relay.port) as one_more:
+            one_more.startup(user="u", replication="true")
+            refused = one_more.fatal()
+            assert (refused["C"], refused["M"]) == ("53300", "sorry, too many clients already")
+            assert "max_connections_per_address" in refused["D"]
+        with RawClient(relay.port, host="::1") as other:
+            other.startup(user="u", replication="true")
+            other.receive_until("Z")
 
 
 def test_two_hundred_silent_connections_cost_little(site):

@@ -112,10 +112,10 @@ def besiege(site, held, brief, passwords, rounds):
 
 
 def test_a_thousand_hostile_connections(site):
-    besiege(site, held=1000, brief=350, passwords=500, rounds=1)
+    besiege(site, held=1000, brief=400, passwords=500, rounds=1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_ten_thousand_wrong_passwords(site):
-    besiege(site, held=1000, brief=3500, passwords=10000, rounds=3)
+    besiege(site, held=1000, brief=4000, passwords=10000, rounds=3)

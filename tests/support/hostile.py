@@ -4,6 +4,7 @@ import contextlib
 import random
 import resource
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -82,6 +83,15 @@ def tls_garbage(port):
             client.recv(1000)
 
 
+def handshake(port):
+    """All of it, again and again: what costs a server most."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with opened(port, SSL_REQUEST) as client:
+        if client.recv(1) == b"S":
+            context.wrap_socket(client).close()
+
+
 def smuggled(port):
     with opened(port, SSL_REQUEST + STARTUP) as client:
         client.recv(1000)
@@ -111,7 +121,8 @@ def wrong_password(port):
         assert client.fatal()["C"] == "28P01"
 
 
-BRIEF = [oversized_startup, startup_and_away, garbage, tls_garbage, smuggled, long_command, deaf]
+BRIEF = [oversized_startup, startup_and_away, garbage, tls_garbage, handshake, smuggled, long_command,
+         deaf]
 
 
 def renegotiate(port):

@@ -19,3 +19,12 @@ def free_port():
                 continue
             return _next
     raise RuntimeError("no free port")
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False

@@ -4,8 +4,8 @@ import struct
 
 
 class RawClient:
-    def __init__(self, port, prefix=b""):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port, prefix=b"", host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=10)
         if prefix:
             self.socket.sendall(prefix)
 

@@ -266,12 +266,15 @@ static void test_client_auth__refuses_malformed_messages(void **state)
 		const char *sqlstate;
 		const char *message;
 	} cases[] = {
-		{false, "", 0, "08P01", "invalid message format"},
-		{false, "SCRAM-SHA-256", 13, "08P01", "invalid message format"},
-		{false, "SCRAM-SHA-256\0\0\0\0", 17, "08P01", "invalid message format"},
-		{false, "SCRAM-SHA-256\0\0\0\0\x09n,,", 21, "08P01", "invalid message format"},
+		{false, "", 0, "08P01", "invalid string in message"},
+		{false, "SCRAM-SHA-256", 13, "08P01", "invalid string in message"},
+		{false, "SCRAM-SHA-256\0\0\0\0", 17, "08P01",
+			"insufficient data left in message"},
+		{false, "SCRAM-SHA-256\0\0\0\0\x09n,,", 21, "08P01",
+			"insufficient data left in message"},
 		{false, "SCRAM-SHA-256\0\x7f\xff\xff\xffn,,", 21, "08P01",
-			"invalid message format"},
+			"insufficient data left in message"},
+		{false, "SCRAM-SHA-256\0\0\0\0\x02n,,", 21, "08P01", "invalid message format"},
 		{false, "SCRAM-SHA-256\0\0\0\0\0", 18, "08P01", "malformed SCRAM message"},
 		{false, "SCRAM-SHA-256\0\0\0\0\x01x", 19, "08P01", "malformed SCRAM message"},
 		{false, "SCRAM-SHA-1\0\xff\xff\xff\xff", 16, "08P01",

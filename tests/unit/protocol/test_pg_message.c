@@ -91,19 +91,20 @@ static void test_pg_message__a_query_is_one_string(void **state)
 
 static void test_pg_message__decodes_sasl_initial_responses(void **state)
 {
-	const char *mechanism;
+	const char *mechanism, *reason;
 	const uint8_t *data;
 	size_t length;
 	(void)state;
 	assert_true(sasl_initial_decode(
-		BYTES("SCRAM-SHA-256\0\0\0\0\5n,,n="), &mechanism, &data, &length));
+		BYTES("SCRAM-SHA-256\0\0\0\0\5n,,n="), &mechanism, &data, &length, &reason));
 	assert_string_equal(mechanism, "SCRAM-SHA-256");
 	assert_int_equal(length, 5);
 	assert_memory_equal(data, "n,,n=", 5);
-	assert_true(sasl_initial_decode(BYTES("X\0\377\377\377\377"), &mechanism, &data, &length));
+	assert_true(sasl_initial_decode(
+		BYTES("X\0\377\377\377\377"), &mechanism, &data, &length, &reason));
 	assert_null(data);
 	assert_int_equal(length, 0);
-	assert_true(sasl_initial_decode(BYTES("X\0\0\0\0\0"), &mechanism, &data, &length));
+	assert_true(sasl_initial_decode(BYTES("X\0\0\0\0\0"), &mechanism, &data, &length, &reason));
 	assert_non_null(data);
 	assert_int_equal(length, 0);
 }
@@ -111,17 +112,21 @@ static void test_pg_message__decodes_sasl_initial_responses(void **state)
 static void test_pg_message__refuses_malformed_sasl_initial_responses(void **state)
 {
 	static const uint8_t whole[] = "SCRAM-SHA-256\0\0\0\0\5n,,n=";
-	const char *mechanism;
+	const char *mechanism, *reason;
 	const uint8_t *data;
 	size_t length;
 	(void)state;
 	for (size_t i = 0; i < sizeof(whole) - 1; i++) {
-		assert_false(sasl_initial_decode(whole, i, &mechanism, &data, &length));
+		assert_false(sasl_initial_decode(whole, i, &mechanism, &data, &length, &reason));
+		assert_string_equal(reason,
+			i < 14 ? "invalid string in message" : "insufficient data left in message");
 	}
-	assert_false(sasl_initial_decode(whole, sizeof(whole), &mechanism, &data, &length));
 	assert_false(
-		sasl_initial_decode(BYTES("X\0\377\377\377\377n,,"), &mechanism, &data, &length));
-	assert_false(sasl_initial_decode(BYTES("X\0\377\377\377\376"), &mechanism, &data, &length));
+		sasl_initial_decode(whole, sizeof(whole), &mechanism, &data, &length, &reason));
+	assert_false(sasl_initial_decode(
+		BYTES("X\0\377\377\377\377n,,"), &mechanism, &data, &length, &reason));
+	assert_false(sasl_initial_decode(
+		BYTES("X\0\377\377\377\376"), &mechanism, &data, &length, &reason));
 }
 
 static void test_pg_message__writes_authentication(void **state)
