@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/listen_socket.h"
+#include "observe/http_connections.h"
 #include "observe/metrics.h"
 #include "observe/page.h"
 #include "observe/readiness.h"
@@ -30,6 +31,7 @@
 #define BODY_BYTES_MAX    1024
 #define TIMEOUT_SECONDS   10
 #define REST_US           100000
+#define FULL_REST_US      10000
 #define LOG_INTERVAL_US   60000000
 
 enum deadline { DEADLINE_REST_OVER, DEADLINE_LOOK, DEADLINE_COUNT };
@@ -40,6 +42,7 @@ struct status_server {
 	char *relay_name;
 	struct listen_sockets sockets;
 	struct evhttp *http;
+	struct http_connections *connections;
 	struct evconnlistener **acceptors; /* one a socket, owned by http */
 	struct deadlines deadlines;
 	struct recorder *recorder;
@@ -274,6 +277,20 @@ static void on_deadline(void *context, int reason)
 	}
 }
 
+/* Those who were cut give their descriptors back before more come in. */
+static struct bufferevent *on_accept(struct event_base *base, void *context)
+{
+	struct status_server *server = context;
+	bool is_full;
+	struct bufferevent *client = http_connections_add(server->connections, base, &is_full);
+	if (is_full) {
+		set_accepting(server, false);
+		deadlines_set(&server->deadlines, DEADLINE_REST_OVER,
+			loop_now_us(server->loop) + FULL_REST_US);
+	}
+	return client;
+}
+
 /* Out of descriptors: left alone, libevent would try again at once and for ever. */
 static void on_accept_error(struct evconnlistener *acceptor, void *context)
 {
@@ -321,6 +338,7 @@ static bool open_http(struct status_server *server, struct error *err)
 	evhttp_set_max_body_size(server->http, BODY_BYTES_MAX);
 	evhttp_set_timeout(server->http, TIMEOUT_SECONDS);
 	evhttp_set_gencb(server->http, on_request, server);
+	evhttp_set_bevcb(server->http, on_accept, server);
 	server->acceptors = memory_new(server->sockets.count * sizeof(struct evconnlistener *));
 	for (size_t i = 0; i < server->sockets.count; i++) {
 		if (!accept_on(server, i, err)) {
@@ -339,6 +357,7 @@ struct status_server *status_server_open(const struct status_server_options *opt
 	server->loop = options->loop;
 	server->relay_name = memory_copy_text(options->relay_name);
 	server->recorder = recorder_new();
+	server->connections = http_connections_new();
 	server->sources = (struct snapshot_sources){
 		.relay_name = server->relay_name,
 		.upstream = options->upstream,
@@ -368,6 +387,7 @@ static void free_server(struct status_server *server)
 	if (server->http != NULL) {
 		evhttp_free(server->http);
 	}
+	http_connections_free(&server->connections);
 	recorder_free(&server->recorder);
 	free(server->acceptors);
 	free(server->relay_name);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fake_readers.h"
+#include "observe/http_connections.h"
 #include "observe/status_server.h"
 
 struct serving {
@@ -195,6 +196,35 @@ static void test_status_server__a_silent_client_costs_nobody(void **state)
 	}
 }
 
+static size_t count_descriptors(void)
+{
+	size_t count = 0;
+	for (int fd = 0; fd < 2000; fd++) {
+		count += fcntl(fd, F_GETFD) >= 0;
+	}
+	return count;
+}
+
+/* Also those who send a byte now and then: who came first goes first. */
+static void test_status_server__has_so_many_clients_and_no_more(void **state)
+{
+	struct serving *serving = *state;
+	int silent[300];
+	char byte;
+	size_t before = count_descriptors();
+	for (size_t i = 0; i < 300; i++) {
+		silent[i] = connect_to(serving);
+		send(silent[i], "GET ", 4, MSG_NOSIGNAL);
+	}
+	assert_int_equal(ask(serving, "GET", "/metrics"), 200);
+	assert_int_equal(recv(silent[0], &byte, 1, 0), 0);
+	assert_true(count_descriptors() <= before + 300 + HTTP_CONNECTIONS_MAX + 1);
+	for (size_t i = 0; i < 300; i++) {
+		close(silent[i]);
+	}
+	assert_int_equal(ask(serving, "GET", "/healthz"), 200);
+}
+
 static int64_t cpu_us(void)
 {
 	struct timespec used;
@@ -261,6 +291,7 @@ int main(void)
 		TEST(test_status_server__allows_no_other_method),
 		TEST(test_status_server__survives_nonsense),
 		TEST(test_status_server__a_silent_client_costs_nobody),
+		TEST(test_status_server__has_so_many_clients_and_no_more),
 		TEST(test_status_server__rests_without_descriptors),
 		TEST(test_status_server__hands_its_sockets_over),
 	};
