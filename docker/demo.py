@@ -169,6 +169,8 @@ def main():
     parser = argparse.ArgumentParser(prog="docker/demo", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="how long the load runs (60)")
     parser.add_argument("--keep", action="store_true", help="leave everything running")
+    parser.add_argument("--compose", action="store_true",
+                        help="the same in containers, from docker/compose.yaml")
     arguments = parser.parse_args()
     demo = Demo(arguments.keep)
     kept = False

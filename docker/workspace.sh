@@ -1,4 +1,4 @@
-# Sourced by tests/run, docker/demo and bench/run: who runs servers, and where things are built.
+# Sourced by tests/run, docker/demo, docker/package and bench/run: who runs servers, and where things are built.
 # Wants: root (the checkout). Sets: as_user (a command prefix), cache, work (this checkout's part of
 # the cache, told apart by its path, so that the next build is quick), source_dir.
 # shellcheck shell=bash
@@ -30,16 +30,21 @@ is_readable() {
 		[ -z "$unreadable" ]
 }
 
+# The files of this tree that are not made by building, each ended by a zero byte.
+list_source() {
+	if git -c safe.directory="$root" -C "$root" rev-parse >/dev/null 2>&1; then
+		git -c safe.directory="$root" -C "$root" ls-files -coz --exclude-standard
+	else
+		(cd "$root" && find . -name 'build*' -prune -o -type f -print0)
+	fi
+}
+
 # Times are kept, so that ninja builds only what changed since the last copy.
 copy_source() {
 	source_dir=$work/source
 	rm -rf "$source_dir"
 	mkdir -p "$source_dir"
-	if git -c safe.directory="$root" -C "$root" rev-parse >/dev/null 2>&1; then
-		git -c safe.directory="$root" -C "$root" ls-files -coz --exclude-standard
-	else
-		(cd "$root" && find . -name 'build*' -prune -o -type f -print0)
-	fi | tar -C "$root" --null --ignore-failed-read -T - -c 2>/dev/null |
+	list_source | tar -C "$root" --null --ignore-failed-read -T - -c 2>/dev/null |
 		tar -C "$source_dir" --no-same-owner -x
 	if [ "$(id -u)" -eq 0 ]; then
 		chown -R postgres: "$source_dir"

@@ -93,3 +93,10 @@ def test_an_alert(tmp_path, alert):
     file.write_text(json.dumps(
         {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": cases}))
     assert "SUCCESS" in promtool("test", "rules", file)
+
+
+def test_the_readme_tells_what_to_do():
+    """Each alert once, in the first column of the table."""
+    readme = (DOCKER.parent / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (Walrelay[\w, ]+) \|", readme, re.MULTILINE)
+    assert sorted(name for row in rows for name in row.split(", ")) == sorted(ALERTS)

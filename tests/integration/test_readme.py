@@ -58,6 +58,16 @@ def test_the_build(site):
     shell(build.replace(" build ", f" {site.directory}/build {ROOT} "), site.directory)
 
 
+def test_what_installing_names():
+    """tests/try_package and tests/try_containers run it."""
+    package, install, image, compose = commands(blocks("Installing")[0])
+    assert (ROOT / package).exists()
+    version = re.search(r"version: '(.*)'", (ROOT / "meson.build").read_text()).group(1)
+    assert f"./walrelay_{version}_" in install
+    for word in (*image.split(), *compose.split()):
+        assert not word.startswith("docker/") or (ROOT / word).exists(), word
+
+
 class QuickStart:
     """A directory in place of /etc/walrelay with the files of the README, and a primary as it asks."""
 
