@@ -25,7 +25,10 @@ def described_commands():
     text = plain(PAGES[0].read_text(encoding="utf-8"))
     commands = text[text.index(".SH COMMANDS"):text.index(".SH OPTIONS")]
     parts = re.split(r'^\.SS "walrelay (\w+)', commands, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2]))
+    found = {}
+    for name, part in zip(parts[1::2], parts[2::2]):
+        found[name] = found.get(name, "") + part
+    return found
 
 
 def described_keys():
