@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CRC_DIGITS 8
+#define CRC_DIGITS   8
+#define TOKEN_DIGITS 16
 
 /* --- words ----------------------------------------------------------------------------------- */
 
@@ -59,19 +60,29 @@ static bool parse_number(const char *text, size_t length, uint64_t max, uint64_t
 	return length > 0;
 }
 
-static bool parse_crc(const char *text, uint32_t *crc_out)
+/* So many hexadecimal digits, at most 16. */
+static bool parse_hex(const char *text, size_t digits, uint64_t *number_out)
 {
-	uint32_t crc = 0;
+	uint64_t number = 0;
 
-	if (strlen(text) != CRC_DIGITS || strspn(text, "0123456789abcdef") != CRC_DIGITS) {
+	if (strlen(text) != digits || strspn(text, "0123456789abcdef") != digits) {
 		return false;
 	}
 	for (; *text != '\0'; text++) {
-		uint32_t digit = (uint32_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
-
-		crc = crc << 4 | digit;
+		number = number << 4 | (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
 	}
-	*crc_out = crc;
+	*number_out = number;
+	return true;
+}
+
+static bool parse_crc(const char *text, uint32_t *crc_out)
+{
+	uint64_t crc;
+
+	if (!parse_hex(text, CRC_DIGITS, &crc)) {
+		return false;
+	}
+	*crc_out = (uint32_t)crc;
 	return true;
 }
 
@@ -213,16 +224,21 @@ char *link_start_format(const struct link_start *start, char text_out[LINK_START
 {
 	char abilities[LINK_OFFER_TEXT_SIZE];
 	char held[80] = "";
+	char lane[64] = "";
 
 	format_abilities(&start->terms.abilities, "", abilities, sizeof(abilities));
 	if (start->has_held) {
 		snprintf(held, sizeof(held), ", held '" LSN_FORMAT "', held_crc '%08" PRIx32 "'",
 			LSN_ARGS(start->held_lsn), start->held_crc);
 	}
+	if (start->lane_count > 0) {
+		snprintf(lane, sizeof(lane), ", lane '%u', token '%016" PRIx64 "'",
+			start->lane_count, start->lane_token);
+	}
 	snprintf(text_out, LINK_START_TEXT_SIZE,
-		"(link '%" PRIu32 "', abilities '%s'%s, oldest '" LSN_FORMAT "', keep '%" PRIu64
+		"(link '%" PRIu32 "', abilities '%s'%s%s, oldest '" LSN_FORMAT "', keep '%" PRIu64
 		"')",
-		start->terms.version, abilities, held, LSN_ARGS(start->promise.oldest_lsn),
+		start->terms.version, abilities, held, lane, LSN_ARGS(start->promise.oldest_lsn),
 		start->promise.keep_bytes);
 	return text_out;
 }
@@ -234,6 +250,8 @@ enum option_name {
 	OPTION_HELD_CRC,
 	OPTION_OLDEST,
 	OPTION_KEEP,
+	OPTION_LANE,
+	OPTION_TOKEN,
 	OPTION_COUNT,
 };
 
@@ -244,6 +262,8 @@ static const char *const option_names[] = {
 	[OPTION_HELD_CRC] = "held_crc",
 	[OPTION_OLDEST] = "oldest",
 	[OPTION_KEEP] = "keep",
+	[OPTION_LANE] = "lane",
+	[OPTION_TOKEN] = "token",
 };
 
 static enum link_start_result refuse(
@@ -285,6 +305,22 @@ static bool parse_position(const char *text, lsn_t *lsn_out)
 	return lsn_parse(text, strlen(text), lsn_out);
 }
 
+static bool parse_lane(const char *const values[OPTION_COUNT], struct link_start *start)
+{
+	const char *lane = values[OPTION_LANE], *token = values[OPTION_TOKEN];
+	uint64_t count = 0;
+
+	if (lane == NULL || token == NULL) {
+		return lane == NULL && token == NULL;
+	}
+	if (!parse_number(lane, strlen(lane), LINK_LANES_MAX, &count) || count < 2 ||
+		!parse_hex(token, TOKEN_DIGITS, &start->lane_token)) {
+		return false;
+	}
+	start->lane_count = (unsigned)count;
+	return true;
+}
+
 /* Of each pair, both or neither. */
 static bool parse_values(const char *const values[OPTION_COUNT], struct link_start *start)
 {
@@ -292,6 +328,9 @@ static bool parse_values(const char *const values[OPTION_COUNT], struct link_sta
 	const char *oldest = values[OPTION_OLDEST], *keep = values[OPTION_KEEP];
 
 	start->has_held = held != NULL;
+	if (!parse_lane(values, start)) {
+		return false;
+	}
 	if ((held == NULL) != (crc == NULL) || (oldest == NULL) != (keep == NULL)) {
 		return false;
 	}

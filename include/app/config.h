@@ -91,6 +91,7 @@ struct config_level {
 struct config_link {
 	enum config_compression compression;
 	struct config_level level;
+	struct config_level lanes; /* connections; its level is their number */
 	char *congestion; /* "": the system's */
 	uint64_t reference_bytes;
 };

@@ -106,6 +106,7 @@ extern const struct config_type config_type_networks;
 extern const struct config_type config_type_start;
 extern const struct config_type config_type_acknowledge;
 extern const struct config_type config_type_level;
+extern const struct config_type config_type_lanes;
 extern const struct config_type config_type_matches;
 extern const struct config_type config_type_rate_schedule;
 extern const struct config_type config_type_over_limit;

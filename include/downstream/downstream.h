@@ -50,6 +50,7 @@ struct downstream_link {
 	int level;
 	const char *congestion; /* congestion control toward them; "": the system's */
 	uint64_t reference_bytes;
+	unsigned lanes; /* connections to one relay; 0: as many as help; 1: never more than one */
 };
 
 struct downstream_options {
@@ -108,7 +109,9 @@ struct standby_stats {
 	uint64_t backup_bytes; /* of base backups that passed through, as they were sent */
 	struct standby_backup backup;
 	bool is_link;              /* a relay that takes batches */
+	bool is_lane;              /* one more connection of such a one: no standby of its own */
 	uint64_t link_reach_bytes; /* how far back those refer */
+	unsigned link_lanes;       /* its connections, when lanes were added to it; else 0 */
 };
 
 const char *standby_state_name(enum standby_state state); /* as pg_stat_replication spells it */
@@ -145,7 +148,8 @@ lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli);
  * older of each; 0: nobody asks. Epochs in the upper half: (epoch << 32 | xid). */
 void downstream_oldest_xmin(
 	struct downstream *downstream, uint64_t *xmin_out, uint64_t *catalog_xmin_out);
-/* Fills at most capacity, returns how many there are (replication sessions past authentication). */
+/* Fills at most capacity, returns how many there are (replication sessions past authentication,
+ * lanes among them). */
 size_t downstream_list(
 	struct downstream *downstream, struct standby_stats *stats_out, size_t capacity);
 size_t downstream_connection_count(struct downstream *downstream);

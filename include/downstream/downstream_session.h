@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "downstream/connection_registry.h"
 #include "downstream/downstream.h"
+#include "downstream/link_sender.h"
 #include "downstream/live_limits.h"
 #include "downstream/standby_progress.h"
 #include "downstream/stranger_log.h"
@@ -41,6 +42,7 @@ struct downstream_shared {
 	const struct passthrough *passthrough;
 	struct shared_encoder *encoder; /* NULL: no links */
 	struct link_offer link_offer;
+	struct link_lane_rules link_lanes;
 	const char *link_congestion;
 	atomic_bool is_congestion_missed; /* told once */
 	struct connection_registry *registry;

@@ -6,6 +6,10 @@
  * makes them. What the receiver promises to hold goes to its seat, and comes back to it before the
  * first batch that keeps to it.
  *
+ * Where one connection is less than the path could carry, the receiver is told so, and may open
+ * more. Each is a stream of its own that begins at some frame and sends each so-manieth; the first
+ * one does so too, from where the receiver says that they are there.
+ *
  * When the receiver says what it holds of the segment it asks for, that is compared with ours
  * first: where it is the same, the stream begins at its end.
  */
@@ -17,9 +21,15 @@
 #include "downstream/wal_stream.h"
 #include "protocol/link_terms.h"
 
+/* Over how many connections one relay may be sent WAL. */
+struct link_lane_rules {
+	unsigned count; /* 0: as many as help; 1: one, and lanes are not offered */
+	uint64_t token; /* of this process: what comes over a lane is from the same spool */
+};
+
 /* Fails as wal_stream_init(), and when what was asked for cannot be. */
 struct wal_stream *link_sender_new(const struct wal_stream_options *options,
 	struct shared_encoder *encoder, const struct link_start *start,
-	struct error *err) MUST_CHECK;
+	const struct link_lane_rules *lanes, struct error *err) MUST_CHECK;
 
 #endif

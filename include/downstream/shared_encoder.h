@@ -9,9 +9,9 @@
  * which all of them share.
  *
  * At the tip a batch is made only when a seat waits for it, and then takes what is there: batches
- * grow while sockets are full. Where more WAL is there than a frame, up to four frames a seat (fewer
- * with more than four seats) are made before they are asked for, on all workers but one, which is
- * kept for the tip. Nothing at the tip ever waits for more than the batches under way.
+ * grow while sockets are full. Where more WAL is there than a frame, up to four frames a seat
+ * (fewer with more than four seats) are made before they are asked for, on all workers but one,
+ * which is kept for the tip. Nothing at the tip ever waits for more than the batches under way.
  *
  * Whatever goes wrong (no memory, unreadable WAL) is answered with "plain": the sender sends that
  * stretch as it is.

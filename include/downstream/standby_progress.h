@@ -34,6 +34,7 @@ struct standby_progress {
 	_Atomic uint64_t backup_done_bytes;
 	_Atomic uint64_t backup_total_bytes;
 	_Atomic bool is_link;
+	_Atomic bool is_lane;
 	_Atomic uint64_t link_reach_bytes;
 	_Atomic uint64_t xmin; /* epoch << 32 | xid; 0: none */
 	_Atomic uint64_t catalog_xmin;

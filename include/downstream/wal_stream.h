@@ -111,6 +111,7 @@ void wal_stream_stop(struct wal_stream *stream);
 
 /* What comes after the stream's timeline; false: it is the current one. */
 bool wal_stream_timeline_end(struct wal_stream *stream, lsn_t *switch_lsn_out, tli_t *next_tli_out);
+/* All before it was sent, if need be by others. */
 lsn_t wal_stream_sent_lsn(const struct wal_stream *stream);
 
 /* --- for senders --------------------------------------------------------------------------------
@@ -130,6 +131,8 @@ struct wal_stream {
 	lsn_t awaited_lsn;                 /* the disk was asked for what follows it */
 	int64_t ask_again_us;              /* stopping: not before */
 	size_t pace_bytes;                 /* what is sent at once; SIZE_MAX: there is no cap */
+	bool is_lane;                      /* of another stream, which speaks for it */
+	bool is_divided;                   /* others carry some of what is before the cursor */
 	bool is_at_tip;
 	bool is_missing; /* what comes next is wanted from the upstream */
 	bool is_copy_done; /* our CopyDone is sent: nothing of the stream may follow */

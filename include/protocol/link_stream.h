@@ -6,6 +6,9 @@
  *                 keep to it
  *   'p' promise   the same: what the edge holds and will go on holding              to the hub
  *   'n' request   int64 LSN: what comes there could not be decoded                  to the hub
+ *   'l' lanes     int32 count, int64 LSN, int64 token: so many connections would     to the edge
+ *                 help (LSN 0), or: from there on this one carries its part of so many
+ *   'l' lanes     int32 count: so many are open, divide among them                  to the hub
  *
  * The messages of repl_message come and go as with any server. Pure functions.
  */
@@ -13,6 +16,7 @@
 #define PROTOCOL_LINK_STREAM_H
 
 #include "protocol/decode.h"
+#include "protocol/link_division.h"
 #include "protocol/lsn.h"
 #include "protocol/repl_message.h"
 
@@ -21,6 +25,8 @@
 
 #define LINK_PROMISE_BYTES 17
 #define LINK_REQUEST_BYTES 9
+#define LINK_LANES_BYTES   21
+#define LINK_DIVIDE_BYTES  5
 /* As far as bytes can be kept behind an end: LSNs of batches are below it, too. */
 #define LINK_KEEP_BYTES_MAX (UINT64_C(1) << 62)
 
@@ -31,24 +37,43 @@ struct link_promise {
 	uint64_t keep_bytes; /* 0: nothing is promised */
 };
 
+/* Of connections over which a link's WAL is divided (link_division). */
+struct link_lane_plan {
+	unsigned count; /* 2 to LINK_LANES_MAX */
+	lsn_t from;     /* LSN_INVALID: they are not open yet */
+	uint64_t token; /* for the others to be told to whom they belong */
+};
+
 /* What the first byte announces; anything else is DECODE_BAD. */
-enum link_server_kind { LINK_SERVER_STREAM, LINK_SERVER_BATCH, LINK_SERVER_PROMISE };
+enum link_server_kind {
+	LINK_SERVER_STREAM,
+	LINK_SERVER_BATCH,
+	LINK_SERVER_PROMISE,
+	LINK_SERVER_LANES
+};
 struct link_server_copy {
 	enum link_server_kind kind;
 	struct server_copy stream; /* 'w' and 'k' */
 	const uint8_t *batch;      /* for link_decoder, which says whether it is one */
 	size_t batch_length;
 	struct link_promise promise;
+	struct link_lane_plan lanes;
 };
 enum decode_result link_server_copy_decode(const uint8_t *payload, size_t length,
 	struct link_server_copy *copy_out, const char **reason_out);
 
-enum link_client_kind { LINK_CLIENT_STREAM, LINK_CLIENT_PROMISE, LINK_CLIENT_REQUEST };
+enum link_client_kind {
+	LINK_CLIENT_STREAM,
+	LINK_CLIENT_PROMISE,
+	LINK_CLIENT_REQUEST,
+	LINK_CLIENT_DIVIDE
+};
 struct link_client_copy {
 	enum link_client_kind kind;
 	struct client_copy stream; /* 'r' and 'h' */
 	struct link_promise promise;
 	lsn_t request_lsn;
+	unsigned lane_count; /* of DIVIDE */
 };
 enum decode_result link_client_copy_decode(const uint8_t *payload, size_t length,
 	struct link_client_copy *copy_out, const char **reason_out);
@@ -56,6 +81,8 @@ enum decode_result link_client_copy_decode(const uint8_t *payload, size_t length
 /* Payload encoders write a fixed number of bytes and return it. */
 size_t link_promise_encode(const struct link_promise *promise, uint8_t out[LINK_PROMISE_BYTES]);
 size_t link_request_encode(lsn_t lsn, uint8_t out[LINK_REQUEST_BYTES]);
+size_t link_lane_plan_encode(const struct link_lane_plan *lanes, uint8_t out[LINK_LANES_BYTES]);
+size_t link_divide_encode(unsigned count, uint8_t out[LINK_DIVIDE_BYTES]);
 
 /* 'd', length and 'z': all that precedes a batch on the socket. */
 #define LINK_FRAME_HEADER_BYTES 6

@@ -12,6 +12,10 @@
  *   (link '1', abilities 'lz4=1.9.4 lanes', held '0/3A45678', held_crc '9ae0daaf',
  *    oldest '0/1000000', keep '2147483648')
  *
+ * One that is a lane of such a stream says of how many, with the token that the stream brought:
+ *
+ *   (link '1', lane '8', token '00d2f1c3a4b59687', ...)
+ *
  * held and held_crc (both or neither) are the end of what it holds and the CRC-32C of the WAL from
  * the position asked for up to there; oldest and keep (both or neither) its promise (link_stream).
  * Pure functions.
@@ -28,6 +32,7 @@
 #include <stdint.h>
 
 #define LINK_SETTING_NAME   "walrelay.link"
+#define LINK_LANES_ABILITY  "lanes"
 #define LINK_VERSION_OLDEST 1u
 #define LINK_VERSION_NEWEST 1u
 #define LINK_ABILITIES_MAX  8
@@ -36,7 +41,7 @@
 #define LINK_PAGE_COLUMN     "page_url"
 #define LINK_PAGE_URL_SIZE   256
 #define LINK_OFFER_TEXT_SIZE 288 /* an offer and its end */
-#define LINK_START_TEXT_SIZE 512 /* options and their end */
+#define LINK_START_TEXT_SIZE 640 /* options and their end */
 
 struct link_abilities {
 	char words[LINK_ABILITIES_MAX][LINK_ABILITY_SIZE];
@@ -73,6 +78,8 @@ struct link_start {
 	lsn_t held_lsn;
 	uint32_t held_crc;
 	struct link_promise promise; /* zero: none */
+	unsigned lane_count;         /* a lane of so many; 0: a stream of its own */
+	uint64_t lane_token;
 };
 
 /* "(link '1', ...)" and returns text_out. */

@@ -65,6 +65,8 @@ lsn_t link_receiver_request_lsn(const struct link_receiver *link);
  * found to be the same. */
 bool link_receiver_joins_at(const struct link_receiver *link, lsn_t stream_lsn, lsn_t lsn);
 
+/* As it was told last. */
+struct link_promise link_receiver_promise(const struct link_receiver *link);
 /* The spool keeps more or less than was promised: a promise to be told. False: there is none. */
 bool link_receiver_next_promise(struct link_receiver *link, struct link_promise *promise_out);
 

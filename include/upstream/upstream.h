@@ -29,8 +29,9 @@ struct upstream_options {
 	const char *slot;          /* "": none */
 	enum upstream_start start; /* where an empty spool begins */
 	lsn_t start_lsn;
-	bool remote_apply_flush;     /* report apply = flush */
-	bool wants_link;             /* of an upstream that is a relay */
+	bool remote_apply_flush; /* report apply = flush */
+	bool wants_link;         /* of an upstream that is a relay */
+	unsigned lanes; /* connections of a link; 0: as many as help; 1: never more than one */
 	int64_t status_interval_us;  /* 10 s */
 	int64_t receiver_timeout_us; /* 60 s; 0: off */
 	struct loop *loop;         /* its own: libpq resolves names and the state is stored here */
@@ -70,6 +71,7 @@ struct upstream_stats {
 	uint64_t wire_bytes;   /* as received in CopyData, framing included */
 	lsn_t server_end_lsn;  /* as the upstream last told */
 	unsigned link_version; /* of the present or last stream; 0: plain */
+	unsigned link_lanes;   /* connections over which its WAL comes */
 	/* Since the start, of what came over links. */
 	uint64_t link_batches;
 	uint64_t link_raw_bytes;      /* WAL in batches */

@@ -31,6 +31,10 @@ struct upstream_session_options {
 	struct loop *loop;
 	const char *conninfo;         /* of the user; replication=true is added */
 	const char *application_name; /* unless conninfo has one */
+	/* In place of those of conninfo, where several may stand; NULL: as there. */
+	const char *host;
+	const char *host_address; /* "": none */
+	const char *port;
 	/* Once, when a query may be sent. */
 	void (*on_connected)(void *context);
 	/* Once at most, last: the connection failed or ended by itself. The session is closed. */
@@ -76,9 +80,11 @@ bool upstream_session_put_copy(struct upstream_session *session, const void *pay
 bool upstream_session_end_copy(struct upstream_session *session, struct error *err) MUST_CHECK;
 /* Takes nothing more from the socket; what is to be sent still goes. */
 void upstream_session_stop_reading(struct upstream_session *session);
+void upstream_session_resume_reading(struct upstream_session *session);
 
 /* "" when not known. */
 const char *upstream_session_host(const struct upstream_session *session);
+const char *upstream_session_host_address(const struct upstream_session *session);
 const char *upstream_session_port(const struct upstream_session *session);
 const char *upstream_session_parameter(const struct upstream_session *session, const char *name);
 int upstream_session_server_version(const struct upstream_session *session); /* 150018 */

@@ -13,6 +13,7 @@
 #include "protocol/lsn.h"
 #include "protocol/repl_message.h"
 #include "spool/wal_store.h"
+#include "upstream/link_lanes.h"
 #include "upstream/link_receiver.h"
 #include "upstream/reply_rules.h"
 #include "upstream/upstream_failure.h"
@@ -33,6 +34,7 @@ struct wal_receiver_options {
 	lsn_t begin_lsn;   /* the store begins here with the first WAL; LSN_INVALID: it has begun */
 	uint32_t segment_bytes;
 	const struct link_terms *link; /* agreed on with the server; NULL: a plain stream */
+	unsigned lanes;                /* of a link, as in upstream_options */
 	struct reply_limits limits;
 	bool remote_apply_flush;
 	/* As in upstream_options. */
@@ -54,6 +56,8 @@ struct wal_receiver {
 	struct wal_receiver_options options;
 	struct deadlines deadlines;
 	struct link_receiver *link; /* NULL: a plain stream */
+	struct link_lanes *lanes;   /* NULL: one connection is all there will be */
+	bool is_over;               /* the server has said all it will */
 	bool has_link_failed;       /* the server does not take its terms, or it brought nonsense */
 	bool is_open;               /* started and not ended */
 	bool has_message;           /* something came */
@@ -80,6 +84,8 @@ void wal_receiver_on_news(struct wal_receiver *receiver);
 void wal_receiver_set_limits(struct wal_receiver *receiver, const struct reply_limits *limits);
 /* Reads no more, reports when all that came is on disk or max_us are over, then on_stopped. */
 void wal_receiver_stop(struct wal_receiver *receiver, int64_t max_us);
+/* Connections over which a link's WAL comes; 0: it is a plain stream. */
+unsigned wal_receiver_link_lanes(const struct wal_receiver *receiver);
 /* Forgets the stream; the connection is the owner's to close. With a last status when it streams
  * and tells_last. One that ended or never began may be ended. */
 void wal_receiver_end(struct wal_receiver *receiver, bool tells_last);

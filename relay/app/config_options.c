@@ -107,6 +107,7 @@ const struct config_option config_options[] = {
 {CONFIG_LINK, "compression", &config_type_choice, IN(link.compression), 0, "zstd",
 	.names = compressions},
 {CONFIG_LINK, "level", &config_type_level, IN(link.level), 0, "auto"},
+{CONFIG_LINK, "lanes", &config_type_lanes, IN(link.lanes), 0, "auto"},
 {CONFIG_LINK, "congestion", &config_type_word, IN(link.congestion), CONFIG_EMPTY_OK, "bbr"},
 {CONFIG_LINK, "reference", &config_type_size, IN(link.reference_bytes), 0, "2GB", 0, NO_END},
 

@@ -2,6 +2,7 @@
  * config_upstream: the types of [upstream] and [link] that are more than a text or a number.
  */
 #include "app/config_options.h"
+#include "protocol/link_division.h"
 #include "protocol/lsn.h"
 
 #include <stdlib.h>
@@ -95,19 +96,32 @@ static void acknowledge_format(const struct config_option *option, const struct 
 	}
 }
 
-static bool level_parse(const struct config_option *option, const struct config_scope *scope,
-	const char *text, void *field, struct error *err)
+static bool auto_parse(const char *text, int min, int max, void *field, struct error *err)
 {
 	struct config_level level = {.is_auto = strcmp(text, "auto") == 0};
 
-	(void)option;
-	(void)scope;
-	if (!level.is_auto && !number_parse(text, LEVEL_MIN, LEVEL_MAX, &level.level)) {
+	if (!level.is_auto && !number_parse(text, min, max, &level.level)) {
 		return error_set(err, ERROR_INVALID,
-			"expected \"auto\" or an integer from %d to %d", LEVEL_MIN, LEVEL_MAX);
+			"expected \"auto\" or an integer from %d to %d", min, max);
 	}
 	*(struct config_level *)field = level;
 	return true;
+}
+
+static bool level_parse(const struct config_option *option, const struct config_scope *scope,
+	const char *text, void *field, struct error *err)
+{
+	(void)option;
+	(void)scope;
+	return auto_parse(text, LEVEL_MIN, LEVEL_MAX, field, err);
+}
+
+static bool lanes_parse(const struct config_option *option, const struct config_scope *scope,
+	const char *text, void *field, struct error *err)
+{
+	(void)option;
+	(void)scope;
+	return auto_parse(text, 1, (int)LINK_LANES_MAX, field, err);
 }
 
 static void level_format(const struct config_option *option, const struct config_scope *scope,
@@ -130,3 +144,5 @@ const struct config_type config_type_acknowledge = {
 	acknowledge_parse, acknowledge_format, NULL, sizeof(struct config_acknowledge)};
 const struct config_type config_type_level = {
 	level_parse, level_format, NULL, sizeof(struct config_level)};
+const struct config_type config_type_lanes = {
+	lanes_parse, level_format, NULL, sizeof(struct config_level)};

@@ -41,6 +41,11 @@ struct wal_store_options relay_store_options(const struct config *config, const 
 	};
 }
 
+static unsigned lanes(const struct config *config)
+{
+	return config->link.lanes.is_auto ? 0 : (unsigned)config->link.lanes.level;
+}
+
 struct upstream_options relay_upstream_options(const struct config *config)
 {
 	return (struct upstream_options){
@@ -51,6 +56,7 @@ struct upstream_options relay_upstream_options(const struct config *config)
 		.start_lsn = config->upstream.start.lsn,
 		.remote_apply_flush = config->upstream.remote_apply == CONFIG_REMOTE_APPLY_FLUSH,
 		.wants_link = config->link.compression == CONFIG_COMPRESSION_ZSTD,
+		.lanes = lanes(config),
 		.status_interval_us = config->upstream.wal_receiver_status_interval_us,
 		.receiver_timeout_us = config->upstream.wal_receiver_timeout_us,
 	};
@@ -83,5 +89,6 @@ struct downstream_link relay_downstream_link(const struct config *config)
 		.level = link->level.level,
 		.congestion = link->congestion,
 		.reference_bytes = link->reference_bytes,
+		.lanes = lanes(config),
 	};
 }

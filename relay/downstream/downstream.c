@@ -129,6 +129,16 @@ static bool offer_link(
 	bool is_added = link_abilities_add(
 		&shared->link_offer.abilities, BACKUP_ABILITY, BACKUP_ABILITY_METHOD);
 	assert(is_added);
+	if (link->lanes != 1) {
+		is_added =
+			link_abilities_add(&shared->link_offer.abilities, LINK_LANES_ABILITY, NULL);
+		assert(is_added);
+	}
+	shared->link_lanes.count = link->lanes;
+	if (getrandom(&shared->link_lanes.token, sizeof(shared->link_lanes.token), 0) !=
+		(ssize_t)sizeof(shared->link_lanes.token)) {
+		return error_set_errno(err, "could not get random bytes");
+	}
 	downstream->link_congestion = memory_copy_text(link->congestion);
 	shared->link_congestion = downstream->link_congestion;
 	shared->encoder = shared_encoder_new(&encoder, err);

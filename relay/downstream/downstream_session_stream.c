@@ -44,7 +44,8 @@ static bool open_stream(struct downstream_session *session, const struct repl_co
 		.progress = &session->progress,
 	};
 	session->stream = link == NULL ? wal_sender_new(&options, err)
-				       : link_sender_new(&options, shared->encoder, link, err);
+				       : link_sender_new(&options, shared->encoder, link,
+						 &shared->link_lanes, err);
 	return session->stream != NULL;
 }
 
@@ -123,8 +124,11 @@ static void log_begin(
 {
 	log_info(session->scope, "starts streaming at " LSN_FORMAT " on timeline %u%s%s%s%s",
 		LSN_ARGS(command->start_lsn), progress_get(session->progress.tli),
-		is_link ? " over a link" : "", session->slot[0] != '\0' ? " from slot \"" : "",
-		session->slot, session->slot[0] != '\0' ? "\"" : "");
+		progress_get(session->progress.is_lane) ? " as a lane of a link"
+		: is_link                               ? " over a link"
+							: "",
+		session->slot[0] != '\0' ? " from slot \"" : "", session->slot,
+		session->slot[0] != '\0' ? "\"" : "");
 }
 
 static void log_end(const struct downstream_session *session, const char *reason)

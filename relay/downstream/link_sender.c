@@ -8,9 +8,12 @@
 
 #include "base/memory.h"
 #include "base/wall_clock.h"
+#include "downstream/lane_watch.h"
 #include "downstream/wal_sender.h"
 #include "net/socket_tuning.h"
+#include "net/tcp_path.h"
 #include "protocol/link_codec.h"
+#include "protocol/link_division.h"
 #include "protocol/link_stream.h"
 #include "protocol/wire.h"
 
@@ -27,6 +30,10 @@ struct link_sender {
 	bool is_checking; /* what the receiver holds is compared */
 	lsn_t plain_until;
 	struct encoded_batch *held; /* taken, and waits for leave to go */
+	struct link_lane_rules lanes;
+	struct lane_watch watch;
+	bool are_lanes_wanted; /* the receiver has been told */
+	struct link_division division;
 };
 
 static void drop_held(struct link_sender *sender)
@@ -105,6 +112,47 @@ static void send_place(struct wal_stream *stream)
 	connection_flush(stream->options.connection);
 }
 
+static void send_lanes(struct link_sender *sender, unsigned count, lsn_t from)
+{
+	const struct link_lane_plan plan = {
+		.count = count, .from = from, .token = sender->lanes.token};
+	struct connection *connection = sender->stream.options.connection;
+	uint8_t frame[5 + LINK_LANES_BYTES];
+	frame[0] = 'd';
+	wire_put_u32(frame + 1, sizeof(frame) - 1);
+	link_lane_plan_encode(&plan, frame + 5);
+	connection_write(connection, frame, sizeof(frame));
+	connection_flush(connection);
+}
+
+/* Told once: what is opened then stays. */
+static void watch_path(struct link_sender *sender)
+{
+	int64_t now_us = wal_stream_now_us(&sender->stream);
+	struct tcp_path path;
+	bool is_offered =
+		link_abilities_find(&sender->start.terms.abilities, LINK_LANES_ABILITY) != NULL;
+	if (!is_offered || sender->are_lanes_wanted || sender->stream.is_lane ||
+		!lane_watch_is_due(&sender->watch, now_us)) {
+		return;
+	}
+	tcp_path_read(connection_fd(sender->stream.options.connection), &path);
+	bool is_helped = lane_watch_look(&sender->watch, &path, now_us);
+	if (is_helped || sender->lanes.count > 1) {
+		sender->are_lanes_wanted = true;
+		send_lanes(sender, sender->lanes.count > 1 ? sender->lanes.count : LANES_AUTO,
+			LSN_INVALID);
+	}
+}
+
+/* What goes over other lanes is stepped over, though it may not have come yet. */
+static void skip_others(struct link_sender *sender)
+{
+	struct wal_cursor *cursor = sender->stream.cursor;
+	lsn_t lsn = wal_cursor_lsn(cursor);
+	wal_cursor_advance(cursor, link_division_next(&sender->division, 0, lsn) - lsn);
+}
+
 /* False: not yet known. */
 static bool is_checked(struct link_sender *sender)
 {
@@ -160,12 +208,15 @@ static enum wal_fill send_held(struct link_sender *sender)
 static enum wal_fill fill_next(struct link_sender *sender, struct error *err)
 {
 	struct wal_stream *stream = &sender->stream;
-	lsn_t lsn = wal_cursor_lsn(stream->cursor);
 	if (sender->held != NULL) {
 		return send_held(sender);
 	}
+	skip_others(sender);
+	lsn_t lsn = wal_cursor_lsn(stream->cursor);
 	if (lsn < sender->plain_until) {
-		return wal_sender_fill(stream, sender->plain_until, err);
+		/* The next frame may be another lane's. */
+		return wal_sender_fill(
+			stream, lsn_min(sender->plain_until, link_batch_limit(lsn)), err);
 	}
 	lsn_t end = wal_cursor_end(stream->cursor);
 	if (lsn >= end) {
@@ -187,6 +238,7 @@ static enum wal_fill fill(struct wal_stream *stream, struct error *err)
 	if (!is_checked(sender)) {
 		return WAL_FILL_WAITS;
 	}
+	watch_path(sender);
 	lag_tracker_on_sent(
 		&stream->lag, wal_cursor_end(stream->cursor), wal_stream_now_us(stream));
 	for (int i = 0; i < BATCHES_A_TURN && fill == WAL_FILL_ENOUGH &&
@@ -239,6 +291,28 @@ static enum wal_stream_step take_request(struct link_sender *sender, lsn_t lsn, 
 	return WAL_STREAM_GOES_ON;
 }
 
+/* From the next frame on; what has begun already is this connection's. */
+static enum wal_stream_step divide(struct link_sender *sender, unsigned count, struct error *err)
+{
+	struct wal_stream *stream = &sender->stream;
+	lsn_t lsn = wal_cursor_lsn(stream->cursor);
+	if (stream->is_copy_done) {
+		return WAL_STREAM_GOES_ON;
+	}
+	if (sender->lanes.count == 1 || stream->is_lane || stream->is_divided) {
+		error_set(err, ERROR_INVALID, "WAL cannot be divided here among lanes");
+		error_sqlstate(err, "08P01");
+		return WAL_STREAM_FAILED;
+	}
+	lsn_t from = link_batch_limit(lsn - (lsn % LINK_FRAME_BYTES == 0));
+	sender->division = (struct link_division){.from = from, .count = count};
+	sender->are_lanes_wanted = true;
+	stream->is_divided = true;
+	send_lanes(sender, count, from);
+	turns_make_ready(stream->options.turns, &stream->turn);
+	return WAL_STREAM_GOES_ON;
+}
+
 static enum wal_stream_step on_message(
 	struct wal_stream *stream, const uint8_t *payload, size_t length, struct error *err)
 {
@@ -253,6 +327,9 @@ static enum wal_stream_step on_message(
 	if (message.kind == LINK_CLIENT_REQUEST) {
 		return take_request(sender, message.request_lsn, err);
 	}
+	if (message.kind == LINK_CLIENT_DIVIDE) {
+		return divide(sender, message.lane_count, err);
+	}
 	assert(message.kind == LINK_CLIENT_PROMISE);
 	take_promise(sender, &message.promise);
 	return WAL_STREAM_GOES_ON;
@@ -260,6 +337,23 @@ static enum wal_stream_step on_message(
 
 /* --- beginning ---------------------------------------------------------------------------------
  */
+
+static bool check_lane(const struct wal_stream_options *options, const struct link_start *start,
+	const struct link_lane_rules *lanes, struct error *err)
+{
+	if (start->lane_count == 0) {
+		return true;
+	}
+	if (lanes->count == 1 || start->lane_token != lanes->token) {
+		error_set(err, ERROR_INVALID, "the lane belongs to no link of this relay");
+		return error_sqlstate(err, "22023");
+	}
+	if (options->slot[0] != '\0' || start->has_held) {
+		error_set(err, ERROR_INVALID, "a lane has no slot and compares nothing");
+		return error_sqlstate(err, "22023");
+	}
+	return true;
+}
 
 static bool check_start(
 	const struct wal_stream_options *options, const struct link_start *start, struct error *err)
@@ -275,12 +369,13 @@ static bool check_start(
 }
 
 struct wal_stream *link_sender_new(const struct wal_stream_options *options,
-	struct shared_encoder *encoder, const struct link_start *start, struct error *err)
+	struct shared_encoder *encoder, const struct link_start *start,
+	const struct link_lane_rules *lanes, struct error *err)
 {
 	static const struct wal_stream_sender ops = {
 		.fill = fill, .on_message = on_message, .free = free_sender};
 	struct link_sender *sender;
-	if (!check_start(options, start, err)) {
+	if (!check_lane(options, start, lanes, err) || !check_start(options, start, err)) {
 		return NULL;
 	}
 	sender = memory_new(sizeof(*sender));
@@ -292,6 +387,12 @@ struct wal_stream *link_sender_new(const struct wal_stream_options *options,
 		free(sender);
 		return NULL;
 	}
+	sender->lanes = *lanes;
+	sender->stream.is_lane = start->lane_count > 0;
+	sender->stream.is_divided = sender->stream.is_lane;
+	if (sender->stream.is_lane) {
+		sender->division = link_division_begin(options->start_lsn, start->lane_count);
+	}
 	sender->stream.low_water = 0;
 	sender->stream.unsent_max = UNSENT_MAX;
 	connection_set_low_water(options->connection, 0);
@@ -300,5 +401,6 @@ struct wal_stream *link_sender_new(const struct wal_stream_options *options,
 	encoder_seat_promise(sender->seat, &start->promise);
 	progress_set(options->progress->link_reach_bytes, 0);
 	progress_set(options->progress->is_link, true);
+	progress_set(options->progress->is_lane, sender->stream.is_lane);
 	return &sender->stream;
 }

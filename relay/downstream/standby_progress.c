@@ -29,6 +29,7 @@ void standby_progress_end_stream(struct standby_progress *progress)
 	progress_set(progress->state, STANDBY_STARTUP);
 	progress_set(progress->tli, 0);
 	progress_set(progress->is_link, false);
+	progress_set(progress->is_lane, false);
 	progress_set(progress->replay_lag_us, LAG_UNKNOWN);
 	progress_set(progress->xmin, 0);
 	progress_set(progress->catalog_xmin, 0);
@@ -90,6 +91,7 @@ void standby_progress_read(const struct standby_progress *progress, struct stand
 	stats_out->backup.done_bytes = progress_get(progress->backup_done_bytes);
 	stats_out->backup.total_bytes = progress_get(progress->backup_total_bytes);
 	stats_out->is_link = progress_get(progress->is_link);
+	stats_out->is_lane = progress_get(progress->is_lane);
 	stats_out->link_reach_bytes = progress_get(progress->link_reach_bytes);
 }
 

@@ -70,7 +70,8 @@ bool wal_stream_timeline_end(struct wal_stream *stream, lsn_t *switch_lsn_out, t
 
 lsn_t wal_stream_sent_lsn(const struct wal_stream *stream)
 {
-	return wal_cursor_lsn(stream->cursor);
+	lsn_t lsn = wal_cursor_lsn(stream->cursor);
+	return stream->is_divided ? lsn_min(lsn, wal_cursor_end(stream->cursor)) : lsn;
 }
 
 static void set_deadline(struct wal_stream *stream)
@@ -150,7 +151,7 @@ static bool is_confirmed(const struct wal_stream *stream)
 	lsn_t confirmed = stream->last_status.flush_lsn != LSN_INVALID
 				  ? stream->last_status.flush_lsn
 				  : stream->last_status.write_lsn;
-	return confirmed >= wal_cursor_lsn(stream->cursor);
+	return stream->is_lane || confirmed >= wal_stream_sent_lsn(stream);
 }
 
 static enum wal_stream_step seek_confirmation(struct wal_stream *stream)
@@ -310,7 +311,7 @@ static enum wal_stream_step on_status(
 	stream->last_status = *status;
 	if (status->apply_lsn != LSN_INVALID) {
 		lag_us = lag_tracker_on_replayed(&stream->lag, status->apply_lsn,
-			wal_cursor_lsn(stream->cursor), wal_stream_now_us(stream));
+			wal_stream_sent_lsn(stream), wal_stream_now_us(stream));
 	}
 	standby_progress_on_status(stream->options.progress, status, wall_clock_unix_us(), lag_us);
 	confirm_slot(stream, status->flush_lsn);

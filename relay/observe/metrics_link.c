@@ -59,6 +59,8 @@ static void write_receiving(const struct upstream_stats *upstream, struct evbuff
 {
 	metrics_write_number(out, "walrelay_link_upstream_version", "gauge", upstream->link_version,
 		"Version of the link to the upstream; 0: it is plain.");
+	metrics_write_number(out, "walrelay_link_upstream_lanes", "gauge", upstream->link_lanes,
+		"Connections over which the link with the upstream has its WAL.");
 	metrics_write_number(out, "walrelay_link_upstream_batches_total", "counter",
 		upstream->link_batches, "Batches received from the upstream.");
 	metrics_write_number(out, "walrelay_link_upstream_wal_bytes_total", "counter",

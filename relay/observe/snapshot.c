@@ -30,12 +30,49 @@ static void make_printable(char *text)
 	}
 }
 
+static struct standby_stats *find_link_of(
+	const struct snapshot *snapshot, const struct standby_stats *lane)
+{
+	for (size_t i = 0; i < snapshot->standby_count; i++) {
+		struct standby_stats *standby = &snapshot->standbys[i];
+		if (standby->is_link && !standby->is_lane &&
+			strcmp(standby->user, lane->user) == 0 &&
+			strcmp(standby->application_name, lane->application_name) == 0) {
+			return standby;
+		}
+	}
+	return NULL;
+}
+
+/* A lane is no standby: what goes over it counts for its link. */
+static void fold_lanes(struct snapshot *snapshot)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < snapshot->standby_count; i++) {
+		const struct standby_stats *lane = &snapshot->standbys[i];
+		struct standby_stats *link = lane->is_lane ? find_link_of(snapshot, lane) : NULL;
+		if (link != NULL) {
+			link->link_lanes = link->link_lanes == 0 ? 2 : link->link_lanes + 1;
+			link->wal_bytes += lane->wal_bytes;
+			link->wire_sent_bytes += lane->wire_sent_bytes;
+			link->wire_received_bytes += lane->wire_received_bytes;
+		}
+	}
+	for (size_t i = 0; i < snapshot->standby_count; i++) {
+		if (!snapshot->standbys[i].is_lane) {
+			snapshot->standbys[kept++] = snapshot->standbys[i];
+		}
+	}
+	snapshot->standby_count = kept;
+}
+
 static void take_standbys(struct downstream *downstream, struct snapshot *snapshot)
 {
 	size_t capacity = downstream_list(downstream, NULL, 0) + LIST_HEADROOM;
 	snapshot->standbys = memory_new(capacity * sizeof(*snapshot->standbys));
 	size_t count = downstream_list(downstream, snapshot->standbys, capacity);
 	snapshot->standby_count = count < capacity ? count : capacity;
+	fold_lanes(snapshot);
 	for (size_t i = 0; i < snapshot->standby_count; i++) {
 		struct standby_stats *standby = &snapshot->standbys[i];
 		make_printable(standby->user);

@@ -131,6 +131,8 @@ static json_t *standby_object(const struct snapshot *snapshot, size_t index)
 	json_put(object, "connected_at", json_time(standby->connected_at_us));
 	json_put(object, "last_reply_at", json_time(standby->last_reply_at_us));
 	json_put(object, "is_link", json_boolean(standby->is_link));
+	json_put(object, "link_lanes",
+		standby->is_link ? json_integer(standby->link_lanes) : json_null());
 	json_put(object, "link_reach_bytes",
 		standby->is_link ? json_bytes(standby->link_reach_bytes) : json_null());
 	json_put(object, "wal_bytes", json_bytes(standby->wal_bytes));
@@ -194,6 +196,7 @@ static json_t *upstream_link_value(const struct upstream_stats *upstream)
 	}
 	json_t *object = json_object();
 	json_put(object, "version", json_integer(upstream->link_version));
+	json_put(object, "lanes", json_integer(upstream->link_lanes));
 	json_put(object, "wal_bytes", json_bytes(upstream->link_raw_bytes));
 	json_put(object, "encoded_bytes", json_bytes(upstream->link_batch_bytes));
 	json_put(object, "batches", json_bytes(upstream->link_batches));

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 
+#include <assert.h>
 #include <string.h>
 
 static enum step_begin begin_link(struct upstream_handshake *handshake, struct error *err)
@@ -22,12 +23,17 @@ static bool take_offer(
 	struct upstream_handshake *handshake, const PGresult *rows, struct error *err)
 {
 	struct link_offer ours;
+	bool is_added;
 
 	(void)err;
 	link_offer_init(&ours);
 	if (PQntuples(rows) == 1 && PQnfields(rows) >= 2 &&
 		PQgetlength(rows, 0, 1) < (int)sizeof(handshake->page_url)) {
 		strcpy(handshake->page_url, PQgetvalue(rows, 0, 1));
+	}
+	if (handshake->options.wants_lanes) {
+		is_added = link_abilities_add(&ours.abilities, LINK_LANES_ABILITY, NULL);
+		assert(is_added);
 	}
 	if (PQntuples(rows) == 1 && PQnfields(rows) >= 1) {
 		handshake->has_link =

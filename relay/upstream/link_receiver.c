@@ -255,6 +255,11 @@ static enum link_take take_stream(struct link_receiver *link, const struct serve
 	return LINK_TAKE_COPY;
 }
 
+struct link_promise link_receiver_promise(const struct link_receiver *link)
+{
+	return link->start.promise;
+}
+
 /* What is kept grows before it is promised, and shrinks when the server no longer counts on it. */
 bool link_receiver_next_promise(struct link_receiver *link, struct link_promise *promise_out)
 {
@@ -297,6 +302,7 @@ enum link_take link_receiver_take(struct link_receiver *link, const uint8_t *pay
 		break;
 	case LINK_SERVER_STREAM: taken = take_stream(link, &copy.stream, copy_out, err); break;
 	case LINK_SERVER_PROMISE: take_promise(link, &copy.promise); break;
+	case LINK_SERVER_LANES: break;
 	}
 	return taken;
 }

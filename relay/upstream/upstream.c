@@ -238,6 +238,7 @@ static void on_received(void *context)
 	struct wal_receiver *receiver = &upstream->attempt.receiver;
 
 	pthread_mutex_lock(&upstream->mutex);
+	upstream->stats.link_lanes = wal_receiver_link_lanes(receiver);
 	if (receiver->link != NULL) {
 		add_link_stats(&upstream->stats, receiver->link);
 	}
@@ -492,6 +493,7 @@ static void take_limits(struct upstream *upstream, const struct upstream_options
 	ours->start_lsn = options->start_lsn;
 	ours->remote_apply_flush = options->remote_apply_flush;
 	ours->wants_link = options->wants_link;
+	ours->lanes = options->lanes;
 	ours->status_interval_us = options->status_interval_us;
 	ours->receiver_timeout_us = options->receiver_timeout_us;
 	upstream_attempt_on_limits(&upstream->attempt);

@@ -302,6 +302,13 @@ void upstream_session_stop_reading(struct upstream_session *session)
 	}
 }
 
+void upstream_session_resume_reading(struct upstream_session *session)
+{
+	if (session->read_event != NULL) {
+		event_add(session->read_event, NULL);
+	}
+}
+
 /* --- connecting ------------------------------------------------------------------------------ */
 
 static void poll_connection(struct upstream_session *session);
@@ -414,15 +421,23 @@ static int64_t host_timeout_us(PGconn *connection)
 bool upstream_session_open(struct upstream_session *session,
 	const struct upstream_session_options *options, struct error *err)
 {
-	/* The first dbname is expanded as a conninfo; the second replaces the one found in it. */
-	const char *const keywords[] = {
-		"dbname", "replication", "dbname", "fallback_application_name", NULL};
-	const char *const values[] = {
-		options->conninfo, "true", "replication", options->application_name, NULL};
+	/* The first dbname is expanded as a conninfo; what follows replaces what is found in it. */
+	const char *keywords[8] = {"dbname", "replication", "dbname", "fallback_application_name"};
+	const char *values[8] = {
+		options->conninfo, "true", "replication", options->application_name};
 
 	assert(session->state == UPSTREAM_SESSION_CLOSED);
 	memset(session, 0, sizeof(*session));
 	session->options = *options;
+	if (options->host != NULL) {
+		bool has_address = options->host_address[0] != '\0';
+		keywords[4] = "host";
+		values[4] = options->host;
+		keywords[5] = "port";
+		values[5] = options->port;
+		keywords[6] = has_address ? "hostaddr" : NULL;
+		values[6] = has_address ? options->host_address : NULL;
+	}
 	if (!deadlines_init(&session->deadlines, options->loop, DEADLINE_COUNT, on_deadline,
 		    session, err)) {
 		return false;
@@ -454,6 +469,11 @@ static const char *text_or_empty(const char *text)
 const char *upstream_session_host(const struct upstream_session *session)
 {
 	return session->connection == NULL ? "" : text_or_empty(PQhost(session->connection));
+}
+
+const char *upstream_session_host_address(const struct upstream_session *session)
+{
+	return session->connection == NULL ? "" : text_or_empty(PQhostaddr(session->connection));
 }
 
 const char *upstream_session_port(const struct upstream_session *session)

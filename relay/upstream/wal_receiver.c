@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "base/wall_clock.h"
-#include "protocol/link_stream.h"
 #include "protocol/repl_command.h"
 #include "upstream/server_error.h"
+#include "upstream/wal_receiver_link.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -26,6 +26,8 @@ static void fail(
 {
 	receiver->options.on_failed(receiver->options.context, failure, err);
 }
+
+static void end_stream(struct wal_receiver *receiver);
 
 /* --- replies --------------------------------------------------------------------------------- */
 
@@ -114,21 +116,6 @@ static bool send_feedback_if_due(struct wal_receiver *receiver, struct error *er
 		options->session, payload, standby_feedback_encode(&feedback, payload), err);
 }
 
-static bool promise_if_due(struct wal_receiver *receiver)
-{
-	struct link_promise promise;
-	uint8_t payload[LINK_PROMISE_BYTES];
-	struct error err;
-
-	if (receiver->link == NULL || !link_receiver_next_promise(receiver->link, &promise) ||
-		upstream_session_put_copy(receiver->options.session, payload,
-			link_promise_encode(&promise, payload), &err)) {
-		return true;
-	}
-	fail(receiver, UPSTREAM_FAILURE_LOST, &err);
-	return false;
-}
-
 /* --- when it counts as streaming -------------------------------------------------------------- */
 
 static bool has_settled(const struct wal_receiver *receiver)
@@ -148,6 +135,9 @@ static void settle(struct wal_receiver *receiver)
 	if (!receiver->is_settled && has_settled(receiver)) {
 		receiver->is_settled = true;
 		receiver->options.on_streaming(receiver->options.context);
+		if (receiver->lanes != NULL) {
+			link_lanes_settle(receiver->lanes);
+		}
 	}
 }
 
@@ -217,7 +207,7 @@ static void look(struct wal_receiver *receiver)
 	settle(receiver);
 	if (receiver->stop_by_us != 0) {
 		finish_if_synced(receiver);
-	} else if (promise_if_due(receiver)) {
+	} else if (wal_receiver_promise_if_due(receiver)) {
 		(void)reply_if_due(receiver);
 	}
 }
@@ -294,34 +284,6 @@ static bool decode_copy(struct wal_receiver *receiver, const uint8_t *payload, s
 	return false;
 }
 
-/* The same where the server is a relay. */
-static bool take_link_copy(struct wal_receiver *receiver, const uint8_t *payload, size_t length,
-	struct server_copy *copy_out)
-{
-	uint8_t request[LINK_REQUEST_BYTES];
-	struct error err;
-	bool is_alive = true;
-
-	switch (link_receiver_take(receiver->link, payload, length, receiver->rules.stream_lsn,
-		loop_now_us(receiver->options.loop), copy_out, &err)) {
-	case LINK_TAKE_COPY: return true;
-	case LINK_TAKE_NOTHING: break;
-	case LINK_TAKE_REQUEST:
-		is_alive = upstream_session_put_copy(receiver->options.session, request,
-			link_request_encode(link_receiver_request_lsn(receiver->link), request),
-			&err);
-		break;
-	case LINK_TAKE_FAILED:
-		receiver->has_link_failed = true;
-		is_alive = false;
-		break;
-	}
-	if (!is_alive) {
-		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
-	}
-	return false;
-}
-
 /* False: the receiver has failed. */
 static bool take_copy(struct wal_receiver *receiver, const struct server_copy *copy)
 {
@@ -339,9 +301,8 @@ static bool take_copy(struct wal_receiver *receiver, const struct server_copy *c
 	return true;
 }
 
-static void on_copy(void *context, const uint8_t *payload, size_t length)
+void wal_receiver_take_payload(struct wal_receiver *receiver, const uint8_t *payload, size_t length)
 {
-	struct wal_receiver *receiver = context;
 	struct server_copy copy;
 	bool is_asked = false;
 	bool is_message;
@@ -350,8 +311,9 @@ static void on_copy(void *context, const uint8_t *payload, size_t length)
 		return;
 	}
 	receiver->wire_bytes += COPY_DATA_HEADER_BYTES + length;
-	is_message = receiver->link != NULL ? take_link_copy(receiver, payload, length, &copy)
-					    : decode_copy(receiver, payload, length, &copy);
+	is_message = receiver->link != NULL
+			     ? wal_receiver_take_link_copy(receiver, payload, length, &copy)
+			     : decode_copy(receiver, payload, length, &copy);
 	if (!receiver->is_open || (is_message && !take_copy(receiver, &copy))) {
 		return;
 	}
@@ -362,10 +324,19 @@ static void on_copy(void *context, const uint8_t *payload, size_t length)
 	}
 }
 
-static void on_copy_pause(void *context)
+static void on_copy(void *context, const uint8_t *payload, size_t length)
 {
 	struct wal_receiver *receiver = context;
 
+	if (receiver->is_open && receiver->lanes != NULL) {
+		link_lanes_take(receiver->lanes, payload, length);
+	} else {
+		wal_receiver_take_payload(receiver, payload, length);
+	}
+}
+
+void wal_receiver_on_run(struct wal_receiver *receiver)
+{
 	if (!receiver->is_open || receiver->wire_bytes == 0) {
 		return;
 	}
@@ -376,6 +347,14 @@ static void on_copy_pause(void *context)
 		receiver->must_look = false;
 		look(receiver);
 	}
+	if (receiver->is_open && receiver->is_over) {
+		end_stream(receiver);
+	}
+}
+
+static void on_copy_pause(void *context)
+{
+	wal_receiver_on_run(context);
 }
 
 /* --- results --------------------------------------------------------------------------------- */
@@ -421,14 +400,18 @@ static void take_server_error(struct wal_receiver *receiver, const PGresult *res
 	fail(receiver, failure, &err);
 }
 
-/* All results are in. */
+/* All results are in. What lanes have still to bring is waited for. */
 static void end_stream(struct wal_receiver *receiver)
 {
 	struct error err;
 
+	receiver->is_over = true;
 	if (receiver->next_tli == 0) {
 		error_set(&err, ERROR_SYSTEM, "upstream ended the stream");
 		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
+	} else if (receiver->rules.stream_lsn < receiver->next_tli_lsn &&
+		   wal_receiver_link_lanes(receiver) > 1) {
+		return;
 	} else if (receiver->rules.stream_lsn < receiver->next_tli_lsn) {
 		error_set(&err, ERROR_INVALID,
 			"upstream ended timeline %u at " LSN_FORMAT
@@ -493,24 +476,6 @@ static bool send_start(struct wal_receiver *receiver, struct error *err)
 	return upstream_session_query(options->session, sql, &query, err);
 }
 
-static bool start_link(struct wal_receiver *receiver, struct error *err)
-{
-	const struct wal_receiver_options *options = &receiver->options;
-	struct link_receiver_options link = {
-		.store = options->store,
-		.segment_bytes = options->segment_bytes,
-		.tli = options->tli,
-		.start_lsn = options->start_lsn,
-	};
-
-	if (options->link == NULL) {
-		return true;
-	}
-	link.terms = *options->link;
-	receiver->link = link_receiver_new(&link, err);
-	return receiver->link != NULL;
-}
-
 bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver_options *options,
 	struct error *err)
 {
@@ -527,7 +492,8 @@ bool wal_receiver_start(struct wal_receiver *receiver, const struct wal_receiver
 	reply_rules_begin(&receiver->rules, &options->limits, options->start_lsn,
 		flushed_now(receiver), now_us);
 	feedback_rules_begin(&receiver->feedback, options->limits.status_interval_us, now_us);
-	if (!start_link(receiver, err) || !send_start(receiver, err)) {
+	if (!wal_receiver_start_link(receiver, err) || !send_start(receiver, err)) {
+		link_lanes_free(&receiver->lanes);
 		link_receiver_free(&receiver->link);
 		deadlines_release(&receiver->deadlines);
 		return false;
@@ -554,6 +520,7 @@ void wal_receiver_stop(struct wal_receiver *receiver, int64_t max_us)
 		return;
 	}
 	receiver->stop_by_us = loop_now_us(receiver->options.loop) + max_us;
+	link_lanes_free(&receiver->lanes);
 	upstream_session_stop_reading(receiver->options.session);
 	wal_store_request_flush(receiver->options.store);
 	look(receiver);
@@ -573,6 +540,7 @@ void wal_receiver_end(struct wal_receiver *receiver, bool tells_last)
 		(void)!send_status(receiver, &positions, false, &unheard);
 	}
 	deadlines_release(&receiver->deadlines);
+	link_lanes_free(&receiver->lanes);
 	link_receiver_free(&receiver->link);
 	receiver->is_open = false;
 }

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	struct link_server_copy server;
 	struct link_client_copy client;
 	uint8_t request[LINK_REQUEST_BYTES];
+	uint8_t lanes[LINK_LANES_BYTES];
 	const char *reason = NULL;
 	if (link_server_copy_decode(bytes, length, &server, &reason) == DECODE_OK) {
 		if (server.kind == LINK_SERVER_BATCH) {
@@ -27,6 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 			assert(server.batch_length == length - 1);
 		} else if (server.kind == LINK_SERVER_PROMISE) {
 			check_promise(&server.promise, bytes, length);
+		} else if (server.kind == LINK_SERVER_LANES) {
+			assert(link_lane_plan_encode(&server.lanes, lanes) <= length);
+			assert(memcmp(lanes, bytes, sizeof(lanes)) == 0);
 		}
 	}
 	if (link_client_copy_decode(bytes, length, &client, &reason) == DECODE_OK) {

@@ -34,6 +34,39 @@ def test_everything_arrives_and_a_standby_follows(site, wan, congestion):
     assert_same_rows(primary, standby, ["filler"])
 
 
+def write_noise(primary, megabytes):
+    """WAL that does not get much smaller."""
+    primary.execute("CREATE TABLE IF NOT EXISTS noise (a int, b text)")
+    start = primary.insert_lsn()
+    while primary.insert_lsn() - start < megabytes * MB:
+        primary.execute("INSERT INTO noise SELECT i, string_agg(md5(random()::text), '') "
+                        "FROM generate_series(1, 1000) i, generate_series(1, 60) j GROUP BY i")
+
+
+def test_lanes_are_opened_where_each_loss_costs_much(site, wan):
+    """cubic over a long path with losses; then the path goes away under the lanes, and comes back."""
+    path = wan("cubic")
+    primary = site.primary(wal_segsize=1, max_wal_size="1GB")
+    hub = site.relay(primary, "hub", start=False, spool={"retain_size": "2GB"},
+                     link={"congestion": ""})
+    path.admit(hub)
+    hub.configure("relay", wal_sender_timeout="5s").start()
+    write_noise(primary, 90)
+    edge = site.relay(path.conninfo(hub, application_name="edge"), "edge",
+                      spool={"retain_size": "2GB"}, start=False,
+                      upstream={"start": "oldest", **TIMEOUTS, "wal_receiver_timeout": "5s"})
+    edge.start(wait=False)
+    wait_until(lambda: edge.metric("link_upstream_lanes") == 8, deadline=120, what="lanes")
+    assert hub.standby_count() == 1
+    path.cut()
+    wait_until(lambda: not edge.is_connected(), what="the edge to notice")
+    path.heal()
+    write_noise(primary, 5)
+    end = primary.switch_wal()
+    edge.wait_flushed(end, 240)
+    assert_same_wal(edge.spool, primary.pg_wal, end, MB)
+
+
 def test_a_partition_costs_only_what_was_under_way(site, wan):
     path = wan(loss_per_million=0)
     primary = site.primary(wal_segsize=1)

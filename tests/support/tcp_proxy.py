@@ -1,4 +1,5 @@
-"""A TCP proxy between two processes of a test: it can cut connections and flip bits on the way."""
+"""A TCP proxy between two processes of a test: it can cut connections, freeze them, and flip bits on
+the way."""
 import random
 import socket
 import threading
@@ -16,7 +17,8 @@ class TcpProxy:
         self.flipped = 0
         self.random = random.Random(5)
         self.lock = threading.Lock()
-        self.sockets = []
+        self.connections = []  # two sockets, and an event: cleared, nothing passes
+        self.frozen = []
         self.is_closed = False
         self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
@@ -28,14 +30,17 @@ class TcpProxy:
                 server = socket.create_connection(("127.0.0.1", self.target_port))
             except OSError:
                 continue
+            flowing = threading.Event()
+            flowing.set()
             with self.lock:
-                self.sockets += [client, server]
-            for pair in ((client, server, False), (server, client, True)):
+                self.connections.append((client, server, flowing))
+            for pair in ((client, server, flowing, False), (server, client, flowing, True)):
                 threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
-    def _pass(self, source, sink, may_flip):
+    def _pass(self, source, sink, flowing, may_flip):
         try:
             while chunk := source.recv(65536):
+                flowing.wait()
                 sink.sendall(self._maybe_flip(chunk) if may_flip else chunk)
         except OSError:
             pass
@@ -64,12 +69,34 @@ class TcpProxy:
     def cut(self):
         """Ends every connection at once; new ones are passed on."""
         with self.lock:
-            sockets, self.sockets = self.sockets, []
-        for one in sockets:
+            gone, self.connections = self.connections, []
+        for connection in gone:
+            self._end(connection)
+
+    @staticmethod
+    def _end(connection):
+        for one in connection[:2]:
             try:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def count(self):
+        """Connections made and neither cut nor frozen."""
+        with self.lock:
+            return len(self.connections)
+
+    def cut_newest(self):
+        """Ends the connection that was made last, of those there were."""
+        with self.lock:
+            newest = self.connections.pop()
+        self._end(newest)
+
+    def freeze_newest(self):
+        """Nothing passes any more over the connection that was made last, and nobody is told."""
+        with self.lock:
+            self.frozen.append(self.connections.pop())
+            self.frozen[-1][2].clear()
 
     def conninfo(self, **parameters):
         words = {"host": "127.0.0.1", "port": self.port, "user": "replicator", **parameters}
@@ -77,5 +104,8 @@ class TcpProxy:
 
     def close(self):
         self.is_closed = True
+        for connection in self.frozen:
+            connection[2].set()
+            self._end(connection)
         self.listener.close()
         self.cut()

@@ -141,6 +141,9 @@ static void test_config__takes_and_writes_back_what_is_the_relays(void **state)
 		{"link", "compression", "none", "none"},
 		{"link", "level", "-7", "-7"},
 		{"link", "level", "auto", "auto"},
+		{"link", "lanes", "auto", "auto"},
+		{"link", "lanes", "1", "1"},
+		{"link", "lanes", "16", "16"},
 		{"link", "congestion", "", ""},
 		{"link", "reference", "512MB", "512MB"},
 	};
@@ -261,6 +264,8 @@ static void test_config__says_what_it_expected_of_numbers(void **state)
 		{"spool", "min_free", "9999999999TB",
 			"expected a size with a unit (B kB MB GB TB), 0 or more"},
 		{"link", "level", "20", "expected \"auto\" or an integer from -7 to 19"},
+		{"link", "lanes", "0", "expected \"auto\" or an integer from 1 to 16"},
+		{"link", "lanes", "17", "expected \"auto\" or an integer from 1 to 16"},
 		{"link", "level", "", "expected \"auto\" or an integer from -7 to 19"},
 		{"destination a", "rate_cap", "1kbit/s", RATE},
 		{"destination a", "rate_cap", "0", RATE},

@@ -215,13 +215,13 @@ static struct shared_encoder_stats stats_of(struct ground *ground)
 static void test_shared_encoder__sixteen_at_random_points_cost_hardly_more_than_one(void **state)
 {
 	(void)state;
-	struct ground ground = ground_new(24 * MB, 3);
+	struct ground ground = ground_new(16 * MB, 3);
 	struct reader readers[16];
 	lsn_t oldest = UINT64_MAX;
 	bool is_more = true;
 	srand(1);
 	for (int i = 0; i < 16; i++) {
-		lsn_t from = FIXTURE_START + (lsn_t)(rand() % (20 << 20));
+		lsn_t from = FIXTURE_START + (lsn_t)(rand() % (12 << 20));
 		oldest = lsn_min(oldest, from);
 		reader_open(&readers[i], ground.fixture, ground.encoder, from);
 	}
@@ -268,10 +268,10 @@ static void test_shared_encoder__what_two_want_at_once_is_made_once(void **state
 static void test_shared_encoder__the_tip_is_served_while_all_others_stand_still(void **state)
 {
 	(void)state;
-	struct ground ground = ground_new(40 * MB, 3);
+	struct ground ground = ground_new(30 * MB, 3);
 	struct reader far[6];
 	struct reader tip;
-	hold_below(FIXTURE_START + 20 * MB);
+	hold_below(FIXTURE_START + 13 * MB);
 	for (unsigned i = 0; i < 6; i++) {
 		reader_open(&far[i], ground.fixture, ground.encoder, FIXTURE_START + 2 * i * MB);
 		assert_false(reader_try(&far[i]));
@@ -285,7 +285,7 @@ static void test_shared_encoder__the_tip_is_served_while_all_others_stand_still(
 	reader_read_to_end(&tip);
 	/* Of those far behind no more than two workers have taken, though all of them ask. */
 	for (unsigned i = 2; i < gate.begun_count; i++) {
-		assert_true(gate.begun[i] >= FIXTURE_START + 20 * MB);
+		assert_true(gate.begun[i] >= FIXTURE_START + 13 * MB);
 	}
 	hold_below(0);
 	for (int i = 0; i < 6; i++) {
@@ -299,7 +299,7 @@ static void test_shared_encoder__the_tip_is_served_while_all_others_stand_still(
 static void test_shared_encoder__one_far_behind_is_served_by_all_workers_but_one(void **state)
 {
 	(void)state;
-	struct ground ground = ground_new(40 * MB, 4);
+	struct ground ground = ground_new(30 * MB, 4);
 	struct reader reader;
 	hold_below(UINT64_MAX);
 	reader_open(&reader, ground.fixture, ground.encoder, FIXTURE_START + 1000);
@@ -320,7 +320,7 @@ static void test_shared_encoder__one_far_behind_is_served_by_all_workers_but_one
 static void test_shared_encoder__no_more_is_made_ahead_than_four_frames(void **state)
 {
 	(void)state;
-	struct ground ground = ground_new(40 * MB, 2);
+	struct ground ground = ground_new(30 * MB, 2);
 	struct reader reader;
 	reader_open(&reader, ground.fixture, ground.encoder, FIXTURE_START);
 	assert_false(reader_try(&reader));
@@ -341,9 +341,9 @@ static void test_shared_encoder__no_more_is_made_ahead_than_four_frames(void **s
 static void test_shared_encoder__those_far_behind_take_turns(void **state)
 {
 	(void)state;
-	struct ground ground = ground_new(60 * MB, 2);
+	struct ground ground = ground_new(38 * MB, 2);
 	struct reader readers[3];
-	lsn_t places[3] = {FIXTURE_START + 20 * MB, FIXTURE_START, FIXTURE_START + 10 * MB};
+	lsn_t places[3] = {FIXTURE_START + 10 * MB, FIXTURE_START, FIXTURE_START + 5 * MB};
 	hold_below(UINT64_MAX);
 	for (unsigned i = 0; i < 3; i++) {
 		reader_open(&readers[i], ground.fixture, ground.encoder, places[i]);

@@ -50,6 +50,62 @@ static void test_link_stream__round_trips_requests(void **state)
 	assert_int_equal(copy.request_lsn, 0x16B374D848);
 }
 
+static void test_link_stream__round_trips_lanes(void **state)
+{
+	(void)state;
+	static const struct link_lane_plan plan = {8, 0x16B3700000, 0x123456789ABCDEF0};
+	uint8_t payload[LINK_LANES_BYTES];
+	uint8_t divide[LINK_DIVIDE_BYTES];
+	struct link_server_copy server;
+	struct link_client_copy client;
+	const char *reason = NULL;
+
+	assert_int_equal(link_lane_plan_encode(&plan, payload), sizeof(payload));
+	assert_memory_equal(payload,
+		"l\0\0\0\10\0\0\0\26\263\160\0\0\x12\x34\x56\x78\x9a\xbc\xde\xf0", sizeof(payload));
+	assert_int_equal(
+		link_server_copy_decode(payload, sizeof(payload), &server, &reason), DECODE_OK);
+	assert_int_equal(server.kind, LINK_SERVER_LANES);
+	assert_int_equal(server.lanes.count, 8);
+	assert_int_equal(server.lanes.from, plan.from);
+	assert_true(server.lanes.token == plan.token);
+	for (size_t i = 0; i < sizeof(payload); i++) {
+		assert_int_equal(
+			link_server_copy_decode(payload, i, &server, &reason), DECODE_MORE);
+	}
+	assert_int_equal(link_divide_encode(16, divide), sizeof(divide));
+	assert_memory_equal(divide, "l\0\0\0\20", sizeof(divide));
+	assert_int_equal(
+		link_client_copy_decode(divide, sizeof(divide), &client, &reason), DECODE_OK);
+	assert_int_equal(client.kind, LINK_CLIENT_DIVIDE);
+	assert_int_equal(client.lane_count, 16);
+}
+
+static void test_link_stream__refuses_lanes_that_cannot_be(void **state)
+{
+	(void)state;
+	static const uint8_t counts[] = {0, 1, 17, 255};
+	uint8_t payload[LINK_LANES_BYTES] = {'l'};
+	struct link_server_copy server;
+	struct link_client_copy client;
+	const char *reason = NULL;
+
+	for (size_t i = 0; i < sizeof(counts); i++) {
+		payload[4] = counts[i];
+		assert_int_equal(
+			link_server_copy_decode(payload, sizeof(payload), &server, &reason),
+			DECODE_BAD);
+		assert_string_equal(reason, "lanes of a link are out of range");
+		assert_int_equal(
+			link_client_copy_decode(payload, LINK_DIVIDE_BYTES, &client, &reason),
+			DECODE_BAD);
+	}
+	payload[4] = 2;
+	payload[12] = 1; /* not where a frame begins */
+	assert_int_equal(
+		link_server_copy_decode(payload, sizeof(payload), &server, &reason), DECODE_BAD);
+}
+
 static void test_link_stream__hands_out_batches(void **state)
 {
 	(void)state;
@@ -182,6 +238,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_stream__round_trips_promises),
 		cmocka_unit_test(test_link_stream__round_trips_requests),
+		cmocka_unit_test(test_link_stream__round_trips_lanes),
+		cmocka_unit_test(test_link_stream__refuses_lanes_that_cannot_be),
 		cmocka_unit_test(test_link_stream__hands_out_batches),
 		cmocka_unit_test(test_link_stream__hands_on_what_postgresql_sends),
 		cmocka_unit_test(test_link_stream__every_prefix_wants_more),

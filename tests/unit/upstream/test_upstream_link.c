@@ -24,7 +24,7 @@ static struct link_hub hub;
 static void play_to_offer(struct fake_server *server)
 {
 	play_identity(server, "15.18", link_hub_end(&hub));
-	fake_answer(server, "SHOW walrelay.link", "1-3 lanes", "http://hub:9871/");
+	fake_answer(server, "SHOW walrelay.link", "1-3 tomorrow", "http://hub:9871/");
 	fake_answer(server, "READ_REPLICATION_SLOT \"rig\"", "physical", "0/100028", "1");
 }
 
