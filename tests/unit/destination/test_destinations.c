@@ -231,6 +231,110 @@ static void test_destinations__a_clock_that_steps_back(void **state)
 	assert_int_equal(stats.used.month_bytes, 10 * GB + 3);
 }
 
+struct turn {
+	const char *zone;
+	int64_t begin_us; /* of the day or month */
+	int64_t end_us;   /* and without */
+	bool is_month;
+};
+
+/* Up the ladder within a day or month, to its last moment, and off it with the next. */
+static void climb(const struct turn *turn, enum quota_action action, const char *over)
+{
+	void *state;
+	struct error err = {0};
+	assert_int_equal(set_up(&state), 0);
+	struct rig *rig = state;
+	struct quota_limits *limits = &rig->items[0].limits;
+	limits->over_limit = action;
+	limits->throttle_bytes_per_second = 1000;
+	*(turn->is_month ? &limits->daily_bytes : &limits->monthly_bytes) = 0;
+	uint64_t limit = turn->is_month ? limits->monthly_bytes : limits->daily_bytes;
+	rig->options.time_zone = turn->zone;
+	rig->now_us = turn->begin_us;
+	assert_true(destinations_configure(rig->destinations, &rig->options, rig->now_us, &err));
+	send_bytes(rig, "far", limit * 8 / 10 - 1);
+	struct destination_stats stats = look(rig, turn->begin_us);
+	assert_string_equal(state_of(&stats), "ok");
+	send_bytes(rig, "far", 1);
+	stats = look(rig, turn->begin_us + US);
+	assert_string_equal(state_of(&stats), "warning");
+	send_bytes(rig, "far", limit - limit * 8 / 10);
+	const int64_t moments[] = {turn->begin_us + 2 * US, turn->begin_us + 12 * HOUR,
+		turn->end_us - HOUR, turn->end_us - 1};
+	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+		stats = look(rig, moments[i]);
+		assert_string_equal(state_of(&stats), over);
+		assert_int_equal(stats.state.rung, QUOTA_OVER);
+	}
+	stats = look(rig, turn->end_us);
+	assert_string_equal(state_of(&stats), "ok");
+	assert_int_equal(
+		turn->is_month ? stats.used.month_bytes : stats.used.day_bytes, 0);
+	assert_int_equal(destination_cap(match(rig, "far")), QUOTA_NO_CAP);
+	assert_int_equal(tear_down(&state), 0);
+}
+
+static void test_destinations__each_rung_ends_with_its_day_or_month(void **state)
+{
+	(void)state;
+	const struct turn turns[] = {
+		{"UTC", utc_us(2026, 1, 1, 0), utc_us(2026, 2, 1, 0), true},
+		{"UTC", utc_us(2026, 4, 1, 0), utc_us(2026, 5, 1, 0), true},
+		{"UTC", utc_us(2026, 2, 1, 0), utc_us(2026, 3, 1, 0), true},
+		{"UTC", utc_us(2028, 2, 1, 0), utc_us(2028, 3, 1, 0), true},
+		{"UTC", utc_us(2100, 2, 1, 0), utc_us(2100, 3, 1, 0), true},
+		{"UTC", utc_us(2026, 12, 1, 0), utc_us(2027, 1, 1, 0), true},
+		{"UTC", utc_us(2028, 2, 29, 0), utc_us(2028, 3, 1, 0), false},
+		{"UTC", utc_us(2026, 12, 31, 0), utc_us(2027, 1, 1, 0), false},
+		/* Clocks change within the month, on its first day, and within the day. */
+		{"Europe/Berlin", utc_us(2026, 2, 28, 23), utc_us(2026, 3, 31, 22), true},
+		{"Europe/Berlin", utc_us(2026, 9, 30, 22), utc_us(2026, 10, 31, 23), true},
+		{"America/New_York", utc_us(2026, 11, 1, 4), utc_us(2026, 12, 1, 5), true},
+		{"Europe/Berlin", utc_us(2026, 3, 28, 23), utc_us(2026, 3, 29, 22), false},
+		{"Europe/Berlin", utc_us(2026, 10, 24, 22), utc_us(2026, 10, 25, 23), false},
+		{"America/New_York", utc_us(2026, 11, 1, 4), utc_us(2026, 11, 2, 5), false},
+	};
+	bool has_zones = access("/usr/share/zoneinfo/America/New_York", R_OK) == 0;
+	for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+		if (has_zones || strcmp(turns[i].zone, "UTC") == 0) {
+			climb(&turns[i], QUOTA_ALERT, "warning");
+			climb(&turns[i], QUOTA_THROTTLE, "throttled");
+			climb(&turns[i], QUOTA_PAUSE, "paused");
+		}
+	}
+}
+
+static void test_destinations__a_clock_that_steps_back_over_the_end_of_a_month(void **state)
+{
+	struct rig *rig = *state;
+	struct error err = {0};
+	int64_t march = utc_us(2028, 3, 1, 0);
+	rig->items[0].limits.daily_bytes = 0;
+	rig->now_us = march - HOUR;
+	assert_true(destinations_configure(rig->destinations, &rig->options, rig->now_us, &err));
+	send_bytes(rig, "far", 100 * GB);
+	struct destination_stats stats = look(rig, march - HOUR);
+	assert_string_equal(state_of(&stats), "paused");
+	stats = look(rig, march);
+	assert_string_equal(state_of(&stats), "ok");
+	/* A correction does not open February again, however often. */
+	for (int i = 1; i <= 3; i++) {
+		stats = look(rig, march - i * US);
+		assert_string_equal(state_of(&stats), "ok");
+	}
+	send_bytes(rig, "far", 1);
+	stats = look(rig, march - US);
+	assert_int_equal(stats.used.month_bytes, 1);
+	/* A clock set by a day does, and what was counted in March is not counted twice. */
+	stats = look(rig, march - 24 * HOUR);
+	assert_string_equal(state_of(&stats), "paused");
+	assert_int_equal(stats.used.month_bytes, 100 * GB);
+	stats = look(rig, march + HOUR);
+	assert_string_equal(state_of(&stats), "ok");
+	assert_int_equal(stats.used.month_bytes, 1);
+}
+
 static void test_destinations__counts_once_over_restarts(void **state)
 {
 	struct rig *rig = *state;
@@ -375,6 +479,8 @@ int main(void)
 		TEST(test_destinations__the_month_turns_at_its_end),
 		TEST(test_destinations__days_are_those_of_the_time_zone),
 		TEST(test_destinations__a_clock_that_steps_back),
+		cmocka_unit_test(test_destinations__each_rung_ends_with_its_day_or_month),
+		TEST(test_destinations__a_clock_that_steps_back_over_the_end_of_a_month),
 		TEST(test_destinations__counts_once_over_restarts),
 		TEST(test_destinations__an_order_survives_a_restart),
 		TEST(test_destinations__a_cap_by_hand_lasts_until_the_next_reload),
