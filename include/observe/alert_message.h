@@ -16,6 +16,12 @@ struct alert_message {
 	struct alert_news news;
 };
 
+/* By id, one or more. */
+struct alert_messages {
+	const struct alert_message **items;
+	size_t count;
+};
+
 struct alert_mail_options {
 	const char *relay_name;
 	const char *from; /* one bare address */
@@ -25,9 +31,9 @@ struct alert_mail_options {
 
 /* What somebody reads first: "over after 5 min: ..." of a recovery. */
 void alert_message_summary(const struct alert_news *news, char text_out[ALERT_TEXT_SIZE]);
-/* Each malloc'ed. */
+/* Each malloc'ed. Many messages in one mail are told in a few lines each. */
 char *alert_mail_format(
-	const struct alert_message *message, const struct alert_mail_options *options);
+	const struct alert_messages *messages, const struct alert_mail_options *options);
 char *alert_webhook_format(const struct alert_message *message, const char *relay_name);
 
 #endif

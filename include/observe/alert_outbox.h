@@ -4,7 +4,7 @@
  * A message goes out once it is in the state database, and stays until the other side has taken it,
  * however long that takes: tries are spaced by a backoff of the channel, at most a minute, with
  * jitter. One message a channel is under way at a time, older ones first; one that is refused again
- * and again lets later ones pass. Past a thousand that wait the oldest is given up, with a log line,
+ * and again lets later ones pass. Ten and more that wait to go by mail go as one. Past a thousand that wait the oldest is given up, with a log line,
  * unless it is about a limit; a repetition is left out while what it repeats still waits.
  * On one loop, which must not be one that serves standbys.
  */

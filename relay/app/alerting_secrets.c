@@ -31,12 +31,12 @@ static char *read_secret(FILE *file, struct error *err)
 	}
 	bool is_one_line = strlen(line) == length && strpbrk(line, "\r\n\t") == NULL;
 	if (length == 0 || length > SECRET_BYTES_MAX || !is_one_line) {
-		explicit_bzero(line, sizeof(line));
+		memory_wipe(line, sizeof(line));
 		error_set(err, ERROR_INVALID, "expected one line of text, and nothing else");
 		return NULL;
 	}
 	char *secret = memory_copy_text(line);
-	explicit_bzero(line, sizeof(line));
+	memory_wipe(line, sizeof(line));
 	return secret;
 }
 
@@ -56,6 +56,8 @@ static char *load_secret(const char *path, struct error *err)
 		return NULL;
 	}
 	char *secret = NULL;
+	/* No copy stays in a buffer. */
+	setvbuf(file, NULL, _IONBF, 0);
 	if (!S_ISREG(status.st_mode)) {
 		error_set(err, ERROR_INVALID, "it is not a file");
 	} else if ((status.st_mode & 077) != 0) {
@@ -98,17 +100,8 @@ bool alerting_load(const struct config *config, struct config_report *report,
 	return true;
 }
 
-static void forget(char **secret)
-{
-	if (*secret != NULL) {
-		explicit_bzero(*secret, strlen(*secret));
-		free(*secret);
-		*secret = NULL;
-	}
-}
-
 void alerting_secrets_release(struct alerting_secrets *secrets)
 {
-	forget(&secrets->smtp_password);
-	forget(&secrets->webhook_token);
+	memory_wipe_text(&secrets->smtp_password);
+	memory_wipe_text(&secrets->webhook_token);
 }

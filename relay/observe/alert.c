@@ -54,6 +54,14 @@ static const struct alert_rule rules[] = {
 	[ALERT_SLOT_LOST] = {"slot_lost", ALERT_LADDER_SLOT, true, false, 0, 0,
 		"max_size took WAL it needed. Drop the slot and make its standby anew, or let it "
 		"restore from the archive."},
+	[ALERT_PIN_ENDING] = {"pin_ending", ALERT_LADDER_PIN, false, false, 0, 0,
+		"Nothing to do if what it waited for has come; else pin it for longer."},
+	[ALERT_PIN_NEAR_LIMIT] = {"pin_near_limit", ALERT_LADDER_PIN, false, false, 5 * SECOND,
+		MINUTE, "Use what it keeps, drop it, or raise max_size: past it the pin is lost."},
+	[ALERT_PIN_LOST] = {"pin_lost", ALERT_LADDER_PIN, true, false, 0, 0,
+		"max_size took WAL it was to keep. Drop it; the snapshot or backup it was for has "
+		"to "
+		"be made anew, or restored with the archive."},
 	[ALERT_UPSTREAM_LOST] = {"upstream_lost", ALERT_LADDER_UPSTREAM, true, false, 10 * SECOND,
 		0,
 		"It is tried again all the time. See whether the server runs and lets this relay "

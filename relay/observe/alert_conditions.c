@@ -189,29 +189,67 @@ static void find_standbys(const struct alert_input *input, struct alert_conditio
 	}
 }
 
-/* --- our own slots ---------------------------------------------------------------------------- */
+/* --- slots and pins of ours ---------------------------------------------------------------------
+ */
+
+struct holder {
+	const char *what;
+	enum alert_kind near_limit;
+	enum alert_kind lost;
+};
+
+/* True: there is something to say of it. */
+static bool find_holder(const struct holder *holder, const char *name, bool is_lost,
+	uint64_t retained, uint64_t max, struct alert_conditions *out)
+{
+	char retained_text[HUMAN_SIZE], max_text[HUMAN_SIZE];
+	if (is_lost) {
+		struct alert_condition *condition = alert_conditions_add(out, holder->lost, name);
+		alert_condition_say(condition, "%s \"%s\" is lost: max_size took WAL it needs",
+			holder->what, name);
+		return true;
+	}
+	if (max == 0 || retained < percent_of(max, SLOT_NEAR_PERCENT)) {
+		return false;
+	}
+	struct alert_condition *condition = alert_conditions_add(out, holder->near_limit, name);
+	alert_condition_say(condition, "%s \"%s\" holds %s of WAL; max_size is %s", holder->what,
+		name, human_bytes(retained, retained_text), human_bytes(max, max_text));
+	alert_condition_figure(condition, "retained_bytes", retained);
+	alert_condition_figure(condition, "limit_bytes", max);
+	return true;
+}
 
 static void find_slots(const struct alert_input *input, struct alert_conditions *out)
 {
-	uint64_t max = input->thresholds->spool_max_bytes;
-	char retained_text[HUMAN_SIZE], max_text[HUMAN_SIZE];
+	static const struct holder holder = {"slot", ALERT_SLOT_NEAR_LIMIT, ALERT_SLOT_LOST};
 	for (size_t i = 0; i < input->snapshot->slot_count; i++) {
 		const struct slot_stats *slot = &input->snapshot->slots[i];
-		uint64_t retained = snapshot_retained_bytes(input->snapshot, slot);
-		if (slot->lost) {
-			struct alert_condition *condition =
-				alert_conditions_add(out, ALERT_SLOT_LOST, slot->name);
-			alert_condition_say(condition,
-				"slot \"%s\" is lost: max_size took WAL it needs", slot->name);
-		} else if (max != 0 && retained >= percent_of(max, SLOT_NEAR_PERCENT)) {
-			struct alert_condition *condition =
-				alert_conditions_add(out, ALERT_SLOT_NEAR_LIMIT, slot->name);
-			alert_condition_say(condition,
-				"slot \"%s\" holds %s of WAL; max_size is %s", slot->name,
-				human_bytes(retained, retained_text), human_bytes(max, max_text));
-			alert_condition_figure(condition, "retained_bytes", retained);
-			alert_condition_figure(condition, "limit_bytes", max);
+		(void)find_holder(&holder, slot->name, slot->lost,
+			snapshot_retained_bytes(input->snapshot, slot),
+			input->thresholds->spool_max_bytes, out);
+	}
+}
+
+static void find_pins(const struct alert_input *input, struct alert_conditions *out)
+{
+	static const struct holder holder = {"pin", ALERT_PIN_NEAR_LIMIT, ALERT_PIN_LOST};
+	char left[HUMAN_SIZE];
+	for (size_t i = 0; i < input->snapshot->pin_count; i++) {
+		const struct pin_stats *pin = &input->snapshot->pins[i];
+		bool is_ending =
+			pin->expires_us != PIN_FOREVER_US && input->now_us >= pins_warning_us(pin);
+		if (find_holder(&holder, pin->name, pin->lost,
+			    snapshot_pinned_bytes(input->snapshot, pin),
+			    input->thresholds->spool_max_bytes, out) ||
+			!is_ending) {
+			continue;
 		}
+		int64_t left_us = pin->expires_us - input->now_us;
+		struct alert_condition *condition =
+			alert_conditions_add(out, ALERT_PIN_ENDING, pin->name);
+		alert_condition_say(condition, "pin \"%s\" ends in %s", pin->name,
+			time_text(left_us > 0 ? left_us : 0, left));
 	}
 }
 
@@ -348,6 +386,7 @@ void alert_conditions_find(const struct alert_input *input, struct alert_conditi
 	find_destinations(input, conditions_out);
 	find_standbys(input, conditions_out);
 	find_slots(input, conditions_out);
+	find_pins(input, conditions_out);
 	find_upstream_state(input, conditions_out);
 	find_upstream_slot(input, conditions_out);
 	find_spool(input, conditions_out);

@@ -119,6 +119,20 @@ static void write_date(FILE *out, int64_t unix_us)
 		parts.tm_min, parts.tm_sec);
 }
 
+static void write_subject_of_many(
+	FILE *out, const struct alert_messages *messages, const char *relay_name)
+{
+	char subject[160];
+	size_t critical = 0;
+	for (size_t i = 0; i < messages->count; i++) {
+		const struct alert_news *news = &messages->items[i]->news;
+		critical += news->event != ALERT_RECOVERED && alert_rule(news->kind)->is_critical;
+	}
+	snprintf(subject, sizeof(subject), "[walrelay %s] %zu alerts, %zu critical", relay_name,
+		messages->count, critical);
+	write_header(out, "Subject", subject);
+}
+
 static void write_subject(FILE *out, const struct alert_news *news, const char *relay_name)
 {
 	char subject[ALERT_SUBJECT_SIZE + 160];
@@ -133,14 +147,9 @@ static void write_subject(FILE *out, const struct alert_news *news, const char *
 	write_header(out, "Subject", subject);
 }
 
-/* malloc'ed, with LF. */
-static char *format_text(const struct alert_message *message, const char *relay_name)
+static void write_news(FILE *out, const struct alert_news *news, const char *relay_name)
 {
-	const struct alert_news *news = &message->news;
 	char time[ALERT_TIME_SIZE], summary[ALERT_TEXT_SIZE];
-	char *text = NULL;
-	size_t length;
-	FILE *out = open_memstream(&text, &length);
 	json_t *figures = alert_text_figures(news);
 	const char *key;
 	json_t *value;
@@ -159,8 +168,34 @@ static char *format_text(const struct alert_message *message, const char *relay_
 	if (news->event != ALERT_RECOVERED) {
 		fprintf(out, "\n%s\n", alert_rule(news->kind)->advice);
 	}
-	fclose(out);
 	json_decref(figures);
+}
+
+static void write_briefly(FILE *out, const struct alert_messages *messages, const char *relay_name)
+{
+	fprintf(out, "%zu alerts of relay %s, the oldest first:\n", messages->count, relay_name);
+	for (size_t i = 0; i < messages->count; i++) {
+		const struct alert_news *news = &messages->items[i]->news;
+		char time[ALERT_TIME_SIZE], summary[ALERT_TEXT_SIZE];
+		alert_message_summary(news, summary);
+		fprintf(out, "\n%s  %s, %s, %s\n  %s\n", alert_text_time(news->at_us, time),
+			alert_rule(news->kind)->name, alert_severity(news->kind),
+			alert_event_name(news->event), summary);
+	}
+}
+
+/* malloc'ed, with LF. */
+static char *format_text(const struct alert_messages *messages, const char *relay_name)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	if (messages->count == 1) {
+		write_news(out, &messages->items[0]->news, relay_name);
+	} else {
+		write_briefly(out, messages, relay_name);
+	}
+	fclose(out);
 	return text;
 }
 
@@ -196,28 +231,34 @@ static bool is_ascii(const char *text)
 }
 
 char *alert_mail_format(
-	const struct alert_message *message, const struct alert_mail_options *options)
+	const struct alert_messages *messages, const struct alert_mail_options *options)
 {
+	const struct alert_message *last = messages->items[messages->count - 1];
 	char id[ALERT_ID_SIZE];
 	char *mail = NULL;
 	size_t length;
 	FILE *out = open_memstream(&mail, &length);
-	char *text = format_text(message, options->relay_name);
+	char *text = format_text(messages, options->relay_name);
 	const char *at = strrchr(options->from, '@');
 	bool is_7bit = is_ascii(text);
-	alert_text_id(message, options->relay_name, id);
+	alert_text_id(last, options->relay_name, id);
 	write_date(out, options->now_us);
 	write_addresses(out, "From", options->from);
 	write_addresses(out, "To", options->to);
-	write_subject(out, &message->news, options->relay_name);
-	fprintf(out, "Message-ID: <%s@", id);
+	if (messages->count == 1) {
+		write_subject(out, &last->news, options->relay_name);
+	} else {
+		write_subject_of_many(out, messages, options->relay_name);
+	}
+	fprintf(out, "Message-ID: <%s%s@", id, messages->count == 1 ? "" : ".digest");
 	for (const char *c = at != NULL ? at + 1 : "localhost"; *c != '\0'; c++) {
 		fputc((unsigned char)*c > 0x20 && *c < 0x7f && *c != '>' ? *c : '_', out);
 	}
 	fputs(">\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n", out);
 	fprintf(out, "Content-Transfer-Encoding: %s\r\n", is_7bit ? "7bit" : "base64");
 	fputs("Auto-Submitted: auto-generated\r\n", out);
-	write_header(out, "X-Walrelay-Alert", alert_rule(message->news.kind)->name);
+	write_header(out, "X-Walrelay-Alert",
+		messages->count == 1 ? alert_rule(last->news.kind)->name : "digest");
 	fputs("\r\n", out);
 	if (is_7bit) {
 		write_lines(out, text);

@@ -21,6 +21,9 @@
 #define PENDING_MAX      1000
 /* As often a message is tried before those behind it have their turn. */
 #define TRIES_A_TURN 8
+/* So many waiting mails go as one, of so many at most. */
+#define DIGEST_FROM 10
+#define DIGEST_MAX  200
 /* The first failure in a row is logged, and then one of so many. */
 #define LOG_ONE_IN 60
 
@@ -39,7 +42,7 @@ struct channel {
 	struct alert_outbox *outbox;
 	enum alert_channel channel;
 	bool is_configured;
-	struct queued *under_way;
+	bool is_busy;
 	unsigned failures; /* in a row */
 	int64_t next_us;   /* on the loop's clock; 0: now */
 	struct alert_channel_stats stats;
@@ -100,8 +103,8 @@ static size_t count_pending(const struct alert_outbox *outbox, enum alert_channe
 {
 	const struct queued *queued;
 	size_t count = 0;
-	TAILQ_FOREACH(queued, &outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		count += is_pending(queued, channel);
 	}
 	return count;
@@ -121,8 +124,8 @@ static void drop_all(struct channel *channel)
 {
 	struct queued *queued;
 	bool has_dropped = false;
-	TAILQ_FOREACH(queued, &channel->outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&channel->outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		if (is_pending(queued, channel->channel) && !queued->is_under_way) {
 			drop(channel, queued, "which is no longer configured");
 			has_dropped = true;
@@ -140,8 +143,8 @@ static void make_room(struct channel *channel)
 	if (count_pending(outbox, channel->channel) < PENDING_MAX) {
 		return;
 	}
-	TAILQ_FOREACH(queued, &outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		if (is_pending(queued, channel->channel) && !queued->is_under_way &&
 			!alert_rule(queued->row.message.news.kind)->is_quota) {
 			drop(channel, queued, "too many wait");
@@ -158,8 +161,8 @@ static bool is_needless(const struct alert_outbox *outbox, enum alert_channel ch
 	if (news->event != ALERT_REPEATED) {
 		return false;
 	}
-	TAILQ_FOREACH(queued, &outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		const struct alert_news *earlier = &queued->row.message.news;
 		if (is_pending(queued, channel) && earlier->kind == news->kind &&
 			strcmp(earlier->subject, news->subject) == 0) {
@@ -197,8 +200,8 @@ static bool is_to_be_stored(const struct queued *queued)
 bool alert_outbox_is_stored(const struct alert_outbox *outbox)
 {
 	const struct queued *queued;
-	TAILQ_FOREACH(queued, &outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		if (is_to_be_stored(queued)) {
 			return false;
 		}
@@ -209,8 +212,8 @@ bool alert_outbox_is_stored(const struct alert_outbox *outbox)
 void alert_outbox_collect(const struct alert_outbox *outbox, struct alert_rows *rows)
 {
 	const struct queued *queued;
-	TAILQ_FOREACH(queued, &outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		if (is_to_be_stored(queued)) {
 			rows->messages = memory_grow(
 				rows->messages, rows->message_count, sizeof(queued->row));
@@ -222,8 +225,8 @@ void alert_outbox_collect(const struct alert_outbox *outbox, struct alert_rows *
 static struct queued *find(const struct alert_outbox *outbox, int64_t id)
 {
 	struct queued *queued;
-	TAILQ_FOREACH(queued, &outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		if (queued->row.message.id == id) {
 			return queued;
 		}
@@ -257,8 +260,8 @@ void alert_outbox_on_stored(
 static struct queued *choose(const struct channel *channel)
 {
 	struct queued *queued, *chosen = NULL;
-	TAILQ_FOREACH(queued, &channel->outbox->queue, link)
-	{
+	for (queued = TAILQ_FIRST(&channel->outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
 		if (is_pending(queued, channel->channel) && queued->may_go &&
 			(chosen == NULL ||
 				queued->tries / TRIES_A_TURN < chosen->tries / TRIES_A_TURN)) {
@@ -268,21 +271,25 @@ static struct queued *choose(const struct channel *channel)
 	return chosen;
 }
 
-static void on_success(struct channel *channel, struct queued *queued)
+static void on_success(struct channel *channel)
 {
-	const struct alert_news *news = &queued->row.message.news;
+	struct alert_outbox *outbox = channel->outbox;
+	struct queued *queued;
 	if (channel->failures > 0) {
 		log_info(SCOPE, "%s is delivered again after %u failed tries",
 			alert_channel_name(channel->channel), channel->failures);
 	}
-	log_debug(SCOPE, "delivered by %s: %s %s", alert_channel_name(channel->channel),
-		alert_rule(news->kind)->name, alert_event_name(news->event));
 	channel->failures = 0;
 	channel->next_us = 0;
-	channel->stats.delivered++;
 	channel->stats.last_error[0] = '\0';
-	settle(queued, ALERT_DELIVERED);
-	channel->outbox->on_settled(channel->outbox->context);
+	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
+		if (is_pending(queued, channel->channel) && queued->is_under_way) {
+			settle(queued, ALERT_DELIVERED);
+			channel->stats.delivered++;
+		}
+	}
+	outbox->on_settled(outbox->context);
 }
 
 static void on_failure(struct channel *channel, const struct error *err)
@@ -307,18 +314,24 @@ static void on_failure(struct channel *channel, const struct error *err)
 static void on_transferred(void *context, const struct transfer_answer *answer)
 {
 	struct channel *channel = context;
-	struct queued *queued = channel->under_way;
-	channel->under_way = NULL;
-	queued->is_under_way = false;
+	struct queued *queued;
+	channel->is_busy = false;
 	if (channel->outbox->is_closing) {
 		return;
 	}
 	if (answer->ok) {
-		on_success(channel, queued);
-	} else if (channel->is_configured) {
-		queued->tries++;
+		on_success(channel);
+	}
+	for (queued = TAILQ_FIRST(&channel->outbox->queue); queued != NULL;
+		queued = TAILQ_NEXT(queued, link)) {
+		if (queued->row.message.channel == channel->channel && queued->is_under_way) {
+			queued->is_under_way = false;
+			queued->tries++;
+		}
+	}
+	if (!answer->ok && channel->is_configured) {
 		on_failure(channel, &answer->err);
-	} else {
+	} else if (!answer->ok) {
 		drop_all(channel);
 	}
 	run(channel);
@@ -329,7 +342,28 @@ static const char *or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-static void submit(struct channel *channel, const struct alert_message *message)
+/* What goes now: the one chosen, or with it all that wait. */
+static struct alert_messages take(const struct channel *channel, struct queued *chosen)
+{
+	struct alert_messages messages = {
+		.items = memory_new(DIGEST_MAX * sizeof(*messages.items))};
+	struct queued *queued;
+	/* Should it be refused for one of them, they go one by one again. */
+	bool is_digest = channel->channel == ALERT_MAIL &&
+			 count_pending(channel->outbox, ALERT_MAIL) >= DIGEST_FROM &&
+			 chosen->tries / TRIES_A_TURN % 2 == 0;
+	for (queued = TAILQ_FIRST(&channel->outbox->queue);
+		queued != NULL && messages.count < DIGEST_MAX; queued = TAILQ_NEXT(queued, link)) {
+		if (is_pending(queued, channel->channel) && queued->may_go &&
+			(is_digest || queued == chosen)) {
+			queued->is_under_way = true;
+			messages.items[messages.count++] = &queued->row.message;
+		}
+	}
+	return messages;
+}
+
+static void submit(struct channel *channel, const struct alert_messages *messages)
 {
 	struct alert_outbox *outbox = channel->outbox;
 	const struct texts *texts = &outbox->texts;
@@ -341,7 +375,7 @@ static void submit(struct channel *channel, const struct alert_message *message)
 			.from = texts->mail_from,
 			.to = texts->mail_to,
 			.now_us = wall_clock_unix_us()};
-		body = alert_mail_format(message, &mail);
+		body = alert_mail_format(messages, &mail);
 		request.kind = TRANSFER_MAIL;
 		request.url = texts->smtp_url;
 		request.user = or_null(texts->smtp_user);
@@ -349,7 +383,7 @@ static void submit(struct channel *channel, const struct alert_message *message)
 		request.mail_from = texts->mail_from;
 		request.mail_to = texts->mail_to;
 	} else {
-		body = alert_webhook_format(message, texts->relay_name);
+		body = alert_webhook_format(messages->items[0], texts->relay_name);
 		request.kind = TRANSFER_POST;
 		request.url = texts->webhook_url;
 		request.bearer = or_null(texts->webhook_token);
@@ -365,12 +399,12 @@ static void run(struct channel *channel)
 {
 	struct alert_outbox *outbox = channel->outbox;
 	struct error err = {0};
-	if (!channel->is_configured || channel->under_way != NULL ||
+	if (!channel->is_configured || channel->is_busy ||
 		channel->next_us > loop_now_us(outbox->loop)) {
 		return;
 	}
-	struct queued *queued = choose(channel);
-	if (queued == NULL) {
+	struct queued *chosen = choose(channel);
+	if (chosen == NULL) {
 		return;
 	}
 	if (outbox->transfer == NULL) {
@@ -380,9 +414,10 @@ static void run(struct channel *channel)
 		on_failure(channel, &err);
 		return;
 	}
-	channel->under_way = queued;
-	queued->is_under_way = true;
-	submit(channel, &queued->row.message);
+	struct alert_messages messages = take(channel, chosen);
+	channel->is_busy = true;
+	submit(channel, &messages);
+	free(messages.items);
 }
 
 static void on_deadline(void *context, int reason)
@@ -397,13 +432,13 @@ static void on_deadline(void *context, int reason)
 static void release_texts(struct texts *texts)
 {
 	free(texts->relay_name);
-	free(texts->smtp_url);
+	memory_wipe_text(&texts->smtp_url);
 	free(texts->mail_from);
 	free(texts->mail_to);
 	free(texts->smtp_user);
-	free(texts->smtp_password);
-	free(texts->webhook_url);
-	free(texts->webhook_token);
+	memory_wipe_text(&texts->smtp_password);
+	memory_wipe_text(&texts->webhook_url);
+	memory_wipe_text(&texts->webhook_token);
 	free(texts->ca_file);
 }
 

@@ -220,13 +220,29 @@ static bool load(struct sqlite3 *connection, void *context, struct error *err)
 	return alert_rows_load(connection, context, err);
 }
 
+static bool was_gone(const struct alert_rows *rows, const char *name)
+{
+	for (size_t i = 0; i < rows->entry_count; i++) {
+		if (rows->entries[i].kind == ALERT_STANDBY_GONE &&
+			strcmp(rows->entries[i].subject, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void restore(struct alerts *alerts, const struct alert_rows *rows)
 {
 	for (size_t i = 0; i < rows->entry_count; i++) {
 		alert_book_restore(&alerts->book, &rows->entries[i]);
 	}
 	for (size_t i = 0; i < rows->standby_count; i++) {
-		alert_watch_restore(&alerts->watch, &rows->standbys[i]);
+		struct alert_standby standby = rows->standbys[i];
+		/* When it was seen last was written only when it was missed. */
+		if (!was_gone(rows, standby.name)) {
+			standby.seen_us = wall_clock_unix_us();
+		}
+		alert_watch_restore(&alerts->watch, &standby);
 	}
 	for (size_t i = 0; i < rows->message_count; i++) {
 		alert_outbox_restore(alerts->outbox, &rows->messages[i].message);

@@ -58,6 +58,8 @@ ALERTS = {
          'walrelay_destination_limit_bytes{destination="east", period="day"}': "8x61"}),
     "WalrelayLinkDamaged": (2, {f"walrelay_link_upstream_plain_requests_total{EDGE}": "0 1 1"},
                             {f"walrelay_link_upstream_plain_requests_total{HUB}": "5 5 5"}),
+    "WalrelayAlertsUndelivered": (11, {'walrelay_alert_pending{channel="mail"}': "2x11"},
+                                  {'walrelay_alert_pending{channel="webhook"}': "1 1 0x9"}),
     "WalrelayTimelineChanged": (2, {f"walrelay_timeline{HUB}": "1 2 2"},
                                 {f"walrelay_timeline{EDGE}": "1 1 1"}),
     "WalrelayFewDescriptors": (

@@ -208,6 +208,12 @@ size_t slots_list(struct slots *slots, struct slot_stats *stats_out, size_t capa
 	return fake_readers.slot_count;
 }
 
+/* An hour before. */
+int64_t pins_warning_us(const struct pin_stats *pin)
+{
+	return pin->expires_us - INT64_C(3600) * 1000000;
+}
+
 size_t pins_list(struct pins *pins, struct pin_stats *stats_out, size_t capacity)
 {
 	(void)pins;

@@ -174,6 +174,23 @@ static void test_alert_conditions__slots_of_ours(void **state)
 	      "slot_lost gone: slot \"gone\" is lost: max_size took WAL it needs {}\n");
 }
 
+static void test_alert_conditions__pins(void **state)
+{
+	(void)state;
+	thresholds.spool_max_bytes = 100 * MB;
+	fake_readers.store.received_lsn = 200 * MB;
+	fake_readers_add_pin("near", 120 * MB)->expires_us = PIN_FOREVER_US;
+	fake_readers_add_pin("gone", 10 * MB)->lost = true;
+	struct pin_stats *ending = fake_readers_add_pin("ending", 199 * MB);
+	/* The stand-in warns an hour before. */
+	ending->expires_us = NOW + 3600 * SECOND;
+	fake_readers_add_pin("fine", 199 * MB)->expires_us = NOW + 3601 * SECOND;
+	check("pin_near_limit near: pin \"near\" holds 80.0 MB of WAL; max_size is 100 MB "
+	      "{\"retained_bytes\": 83886080, \"limit_bytes\": 104857600}\n"
+	      "pin_lost gone: pin \"gone\" is lost: max_size took WAL it needs {}\n"
+	      "pin_ending ending: pin \"ending\" ends in 60 min {}\n");
+}
+
 static void test_alert_conditions__the_upstream(void **state)
 {
 	(void)state;
@@ -223,6 +240,14 @@ static void test_alert_conditions__our_slot_on_the_upstream(void **state)
 	check("upstream_slot_behind upstream: slot \"walrelay_r\" on the upstream is 500 MB "
 	      "behind, more than 400 MB {\"behind_bytes\": 524287999, \"limit_bytes\": "
 	      "419430400}\n");
+	/* Nobody tells how far it is, and what was last known stays. */
+	upstream->state = UPSTREAM_WAITING;
+	check("upstream_lost upstream: the upstream is lost: db1:5432 does not stream "
+	      "{\"received_lsn\": 50331904}\n"
+	      "?upstream_slot_behind upstream: slot \"walrelay_r\" on the upstream is 500 MB "
+	      "behind, more than 400 MB {\"behind_bytes\": 524287999, \"limit_bytes\": "
+	      "419430400}\n");
+	upstream->state = UPSTREAM_STREAMING;
 	upstream->slot_remade_us = NOW - 3599 * SECOND;
 	check("upstream_slot_remade upstream: slot \"walrelay_r\" was missing on the upstream and "
 	      "was made again {}\n");
@@ -274,6 +299,7 @@ int main(void)
 		TEST(test_alert_conditions__lag_in_bytes_and_in_time),
 		TEST(test_alert_conditions__a_standby_that_is_away),
 		TEST(test_alert_conditions__slots_of_ours),
+		TEST(test_alert_conditions__pins),
 		TEST(test_alert_conditions__the_upstream),
 		TEST(test_alert_conditions__our_slot_on_the_upstream),
 		TEST(test_alert_conditions__the_spool),

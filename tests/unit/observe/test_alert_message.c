@@ -29,7 +29,8 @@ static char *mail_of(const struct alert_message *message, const char *relay_name
 		.from = "relay@db.example",
 		.to = "dba@db.example,ops@db.example",
 		.now_us = NOW + 60 * SECOND};
-	return alert_mail_format(message, &options);
+	const struct alert_messages messages = {&message, 1};
+	return alert_mail_format(&messages, &options);
 }
 
 static void test_alert_mail__says_who_what_since_when_and_what_to_do(void **state)
@@ -99,6 +100,29 @@ static void test_alert_mail__is_7_bit_whatever_the_words_are(void **state)
 		assert_true(end - line <= 78);
 		line = end + 2;
 	}
+	free(mail);
+}
+
+static void test_alert_mail__many_are_told_briefly(void **state)
+{
+	(void)state;
+	struct alert_message first = message_of(ALERT_RAISED);
+	struct alert_message second = message_of(ALERT_RECOVERED);
+	second.id = 8;
+	const struct alert_message *items[] = {&first, &second};
+	const struct alert_messages messages = {items, 2};
+	const struct alert_mail_options options = {
+		.relay_name = "hub", .from = "a@b.example", .to = "c@d.example", .now_us = NOW};
+	char *mail = alert_mail_format(&messages, &options);
+	assert_non_null(strstr(mail, "\r\nSubject: [walrelay hub] 2 alerts, 1 critical\r\n"));
+	assert_non_null(
+		strstr(mail, "\r\nMessage-ID: <hub.1772000000000000.8.digest@b.example>\r\n"));
+	assert_non_null(strstr(mail,
+		"\r\n\r\n2 alerts of relay hub, the oldest first:\r\n"
+		"\r\n2026-02-25T06:13:20Z  daily_limit_over, critical, raised\r\n"
+		"  destination \"far\" has used 8 GB\r\n"
+		"\r\n2026-02-25T06:13:20Z  daily_limit_over, critical, recovered\r\n"
+		"  over after 5 min: destination \"far\" has used 8 GB\r\n"));
 	free(mail);
 }
 
@@ -199,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_alert_mail__says_who_what_since_when_and_what_to_do),
 		cmocka_unit_test(test_alert_mail__a_recovery_asks_for_nothing),
 		cmocka_unit_test(test_alert_mail__is_7_bit_whatever_the_words_are),
+		cmocka_unit_test(test_alert_mail__many_are_told_briefly),
 		cmocka_unit_test(test_alert_mail__nothing_from_outside_adds_a_header),
 		cmocka_unit_test(test_alert_message__one_json_object_for_a_web_hook),
 		cmocka_unit_test(test_alert_message__names_read_back),

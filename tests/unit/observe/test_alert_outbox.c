@@ -162,6 +162,21 @@ static void test_alert_outbox__sends_what_is_stored_once_and_in_order(void **sta
 	assert_int_equal(rig->requests, 2);
 }
 
+static void test_alert_outbox__what_is_not_stored_waits_behind_what_is(void **state)
+{
+	struct rig *rig = *state;
+	add(rig, ALERT_DAILY_LIMIT_OVER, ALERT_RAISED);
+	assert_int_equal(store(rig, true), 1);
+	assert_true(alert_outbox_is_stored(rig->outbox));
+	add(rig, ALERT_DAILY_LIMIT_OVER, ALERT_RECOVERED);
+	RUN_UNTIL(rig->loop, rig->settled == 1);
+	turn(rig);
+	assert_int_equal(rig->requests, 1);
+	assert_int_equal(store(rig, true), 2);
+	RUN_UNTIL(rig->loop, rig->settled == 2);
+	assert_int_equal(rig->count, 2);
+}
+
 static void test_alert_outbox__sends_though_it_could_not_be_stored(void **state)
 {
 	struct rig *rig = *state;
@@ -330,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_alert_outbox__sends_what_is_stored_once_and_in_order),
+		TEST(test_alert_outbox__what_is_not_stored_waits_behind_what_is),
 		TEST(test_alert_outbox__sends_though_it_could_not_be_stored),
 		TEST(test_alert_outbox__delivered_while_its_row_is_written_is_stored_again),
 		TEST(test_alert_outbox__waits_for_a_server_that_is_away),

@@ -248,12 +248,18 @@ static void test_alerts__a_standby_that_is_missed_is_missed_after_a_restart(void
 	close_alerts(rig);
 	open_alerts(rig);
 	fake_readers.standby_count = 0;
-	look(rig, 10);
-	look(rig, 29);
-	look(rig, 30);
+	/* Away since the restart, whenever it was written down. */
+	look(rig, 10 * 86400);
+	look(rig, 10 * 86400 + 19);
+	look(rig, 10 * 86400 + 20);
 	wait_received(rig, "standby_gone raised s1 at 10.0.0.7\n");
+	/* And known to be since then, after the next. */
+	close_alerts(rig);
+	open_alerts(rig);
+	check_rows(rig, "SELECT seen_us - 1772000000000000 FROM alert_standbys", "864000000000 ");
+	look(rig, 10 * 86400 + 21);
 	fake_readers.standby_count = 1;
-	look(rig, 31);
+	look(rig, 10 * 86400 + 31);
 	wait_received(rig, "standby_gone raised s1 at 10.0.0.7\n"
 			   "standby_gone recovered s1 at 10.0.0.7\n");
 }
