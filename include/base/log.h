@@ -2,7 +2,8 @@
  * log: one line per event, to standard error (text or JSON) or the journal's level prefixes.
  *
  * Any thread. A line is written with one write(2), so lines of threads never mix. Secrets never
- * reach here: callers mask them. Format text: "2026-01-02 03:04:05.678 UTC [pid] WARNING: message".
+ * reach here: callers mask them. Of lines alike ten pass within ten seconds, and then how many
+ * more there were. Format text: "2026-01-02 03:04:05.678 UTC [pid] WARNING: message".
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -28,6 +29,9 @@ bool log_configure(const struct log_options *options, struct error *err) MUST_CH
 /* SIGUSR1: open the file anew. */
 void log_reopen(void);
 bool log_is_enabled(enum log_level level);
+/* Now and then, so that counts of repeated lines are told though nothing else is; with is_end all
+ * of them, also those that are still counted. */
+void log_tell_repeats(bool is_end);
 
 /* scope names what the line is about ("upstream", "standby walreceiver 10.0.0.7:4312", ...); may be
  * NULL. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "app/certificate_dates.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/wall_clock.h"
 
@@ -81,6 +82,7 @@ static void on_deadline(void *context, int reason)
 	snapshot_take(&alerting->sources, &snapshot);
 	alerts_look(alerting->alerts, &snapshot, wall_clock_unix_us());
 	snapshot_release(&snapshot);
+	log_tell_repeats(false);
 	deadlines_set(&alerting->deadlines, reason, loop_now_us(alerting->loop) + LOOK_US);
 }
 

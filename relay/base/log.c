@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 
+#include "base/log_repeat.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 
@@ -42,6 +43,9 @@ static atomic_bool log_to_journal;
 /* Guards the file's name, and configure and reopen against each other. */
 static pthread_mutex_t configure_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *log_file;
+
+static pthread_mutex_t repeat_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_repeat repeats;
 
 struct line {
 	char text[LINE_SIZE];
@@ -313,7 +317,7 @@ static void write_line(const struct line *line)
 	} while (written < 0 && errno == EINTR);
 }
 
-static void emit(
+static void write_event(
 	enum log_level level, const char *scope, const char *message, const struct error *err)
 {
 	bool to_journal = atomic_load_explicit(&log_to_journal, memory_order_relaxed);
@@ -335,6 +339,64 @@ static void emit(
 	put_text(&line, "\n");
 	write_line(&line);
 	errno = saved_errno;
+}
+
+/* --- lines alike ------------------------------------------------------------------------------ */
+
+static int64_t steady_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void tell_repeats(bool is_end)
+{
+	struct log_repeat_kind kind;
+	char message[MESSAGE_SIZE];
+
+	for (;;) {
+		pthread_mutex_lock(&repeat_lock);
+		bool is_due = log_repeat_take(&repeats, steady_us(), is_end, &kind);
+		pthread_mutex_unlock(&repeat_lock);
+		if (!is_due) {
+			return;
+		}
+		(void)snprintf(message, sizeof(message), "message repeated %u more times: %s",
+			kind.held, kind.message);
+		write_event((enum log_level)kind.level, kind.has_scope ? kind.scope : NULL, message,
+			NULL);
+	}
+}
+
+void log_tell_repeats(bool is_end)
+{
+	int saved_errno = errno;
+
+	tell_repeats(is_end);
+	errno = saved_errno;
+}
+
+/* Who debugs wants to see every line. */
+static void emit(
+	enum log_level level, const char *scope, const char *message, const struct error *err)
+{
+	const struct log_repeat_line line = {.level = (int)level,
+		.scope = scope,
+		.message = message,
+		.detail = err != NULL ? err->detail : NULL};
+	bool is_admitted = true;
+
+	if (level != LOG_LEVEL_DEBUG) {
+		log_tell_repeats(false);
+		pthread_mutex_lock(&repeat_lock);
+		is_admitted = log_repeat_admit(&repeats, &line, steady_us());
+		pthread_mutex_unlock(&repeat_lock);
+	}
+	if (is_admitted) {
+		write_event(level, scope, message, err);
+	}
 }
 
 void log_write(enum log_level level, const char *scope, const char *format, ...)

@@ -134,6 +134,7 @@ static int run(const char *path, struct config *config)
 	if (outcome == RELAY_FAILED) {
 		return CLI_FAILED;
 	}
+	log_tell_repeats(true);
 	log_info(NULL, "stopped");
 	return CLI_DONE;
 }
