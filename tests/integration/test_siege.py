@@ -31,7 +31,7 @@ class Siege:
         self.primary = site.primary(wal_segsize=1)
         authority = Authority(site.directory, "authority")
         self.relay = site.relay(self.primary, start=False, relay={
-            "authentication_timeout": "4s", "wal_sender_timeout": "10s", "max_connections": 2000})
+            "authentication_timeout": "8s", "wal_sender_timeout": "10s", "max_connections": 2000})
         authority.serve(self.relay)
         self.relay.hba_file.write_text(RULES)
         self.relay.auth_file.write_text(run_cli("user", "secured", text_input="x\n").stdout)
