@@ -103,21 +103,23 @@ class Ground:
         edge.configure("upstream", conninfo=path.conninfo(self.hub, application_name="edge"))
         edge.start(wait=False)
         wait_until(lambda: edge.received_lsn() >= self.end, 900)
+        lanes = int(edge.metric("link_upstream_lanes") or 1)
         edge.stop()
+        return lanes
 
     def measure(self, name, congestion):
         path = self.path_of(congestion).start()
-        began = time.monotonic()
+        began, lanes = time.monotonic(), 1
         if name == "pg_receivewal":
             self.to_receivewal(path)
         elif name == "standby":
             self.to_standby(path)
         else:
-            self.to_edge(name, path)
+            lanes = self.to_edge(name, path)
         wall = time.monotonic() - began
         outward = path.outward()
         path.terminate()
-        return {"receiver": name, "congestion": congestion, "wall_s": wall,
+        return {"receiver": name, "congestion": congestion, "wall_s": wall, "lanes": lanes,
                 "wal_bytes": self.end - self.start, "wire_bytes": outward.sent_bytes,
                 "homeward_bytes": path.homeward().sent_bytes}
 
@@ -137,8 +139,8 @@ def measure(arguments):
 
 
 def table(figures):
-    yield f"{'path':6} {'receiver':14} {'WAL MB/s':>9} {'Mbit/s':>7} {'wire MB':>8} {'WAL/wire':>8}" \
-          "   (medians; every turn's MB/s behind)"
+    yield f"{'path':6} {'receiver':14} {'lanes':>5} {'WAL MB/s':>9} {'Mbit/s':>7} {'wire MB':>8} " \
+          f"{'WAL/wire':>8}   (medians; every turn's MB/s behind)"
     for congestion in CONGESTIONS:
         for name in dict.fromkeys(row["receiver"] for row in figures):
             rows = [row for row in figures
@@ -146,6 +148,8 @@ def table(figures):
             rates = [row["wal_bytes"] / row["wall_s"] / 1e6 for row in rows]
             wire = statistics.median(row["wire_bytes"] for row in rows)
             speed = statistics.median(row["wire_bytes"] * 8 / row["wall_s"] / 1e6 for row in rows)
-            yield (f"{congestion:6} {name:14} {statistics.median(rates):9.2f} {speed:7.1f} "
+            lanes = max(row["lanes"] for row in rows)
+            yield (f"{congestion:6} {name:14} {lanes:5} {statistics.median(rates):9.2f} "
+                   f"{speed:7.1f} "
                    f"{wire / 1e6:8.1f} {rows[0]['wal_bytes'] / wire:8.2f}   "
                    + " ".join(f"{rate:.2f}" for rate in rates))

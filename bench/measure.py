@@ -12,6 +12,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent),
 import catch_up  # noqa: E402
 import edges  # noqa: E402
 import goodput  # noqa: E402
+import lanes  # noqa: E402
 import latency  # noqa: E402
 import memory  # noqa: E402
 import metering  # noqa: E402
@@ -20,7 +21,7 @@ import tls  # noqa: E402
 import wire  # noqa: E402
 
 MEASUREMENTS = {"catch_up": catch_up, "tls": tls, "latency": latency, "memory": memory, "restart": restart,
-                "edges": edges, "goodput": goodput, "wire": wire, "metering": metering}
+                "edges": edges, "goodput": goodput, "lanes": lanes, "wire": wire, "metering": metering}
 
 
 def machine():

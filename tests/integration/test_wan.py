@@ -1,7 +1,7 @@
 """Hub and edge with a WAN between them: 80 ms, 50 Mbit/s, 0.1 % loss, and the WAN goes away."""
 import pytest
 
-from support.load import assert_same_rows, write_wal
+from support.load import assert_same_rows, write_noise, write_wal
 from support.wait import wait_until
 from support.wal import assert_same_wal
 
@@ -32,15 +32,6 @@ def test_everything_arrives_and_a_standby_follows(site, wan, congestion):
     assert_same_wal(edge.spool, primary.pg_wal, end, MB)
     standby.catch_up(primary)
     assert_same_rows(primary, standby, ["filler"])
-
-
-def write_noise(primary, megabytes):
-    """WAL that does not get much smaller."""
-    primary.execute("CREATE TABLE IF NOT EXISTS noise (a int, b text)")
-    start = primary.insert_lsn()
-    while primary.insert_lsn() - start < megabytes * MB:
-        primary.execute("INSERT INTO noise SELECT i, string_agg(md5(random()::text), '') "
-                        "FROM generate_series(1, 1000) i, generate_series(1, 60) j GROUP BY i")
 
 
 def test_lanes_are_opened_where_each_loss_costs_much(site, wan):

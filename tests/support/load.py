@@ -22,6 +22,15 @@ def write_wal(primary, megabytes):
         primary.execute("TRUNCATE filler")
 
 
+def write_noise(primary, megabytes):
+    """WAL that does not get much smaller."""
+    primary.execute("CREATE TABLE IF NOT EXISTS noise (a int, b text)")
+    start = primary.insert_lsn()
+    while primary.insert_lsn() - start < megabytes << 20:
+        primary.execute("INSERT INTO noise SELECT i, string_agg(md5(random()::text), '') "
+                        "FROM generate_series(1, 1000) i, generate_series(1, 60) j GROUP BY i")
+
+
 class Pgbench(Process):
     """Runs until stopped or until its seconds are over; loses connections without minding."""
 
