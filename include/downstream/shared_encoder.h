@@ -8,6 +8,9 @@
  * want at once is made once. Frames need nothing of each other but an index of earlier images,
  * which all of them share.
  *
+ * The index is made from what the spool holds when the first seat is taken, in the background; then
+ * it learns from what is encoded.
+ *
  * At the tip a batch is made only when a seat waits for it, and then takes what is there: batches
  * grow while sockets are full. Where more WAL is there than a frame, up to four frames a seat
  * (fewer with more than four seats) are made before they are asked for, on all workers but one,
@@ -61,6 +64,7 @@ struct shared_encoder_stats {
 	uint64_t cache_hits;   /* batches taken that were there */
 	uint64_t cache_misses; /* batches that had to be waited for */
 	uint64_t plain_requests;
+	uint64_t noted_bytes; /* of WAL that was there before links were, for its images */
 	uint64_t cache_bytes;
 	unsigned encoders;
 	int level;

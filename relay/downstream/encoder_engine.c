@@ -135,8 +135,8 @@ void encoder_engine_detach(struct encoder_frame *frame)
 /* --- a batch, without the lock ------------------------------------------------------------------
  */
 
-static struct link_encoder *new_encoder(
-	const struct shared_encoder *shared, struct encoder_engine *engine)
+struct link_encoder *encoder_engine_new_encoder(
+	const struct shared_encoder *shared, const struct encoder_engine *engine)
 {
 	const struct link_encoder_options options = {
 		.segment_bytes = wal_store_segment_bytes(shared->options.store),
@@ -156,7 +156,7 @@ static bool open_all(struct encoder_frame *frame, struct error *err)
 		engine->earlier = wal_earlier_new(options->store);
 	}
 	if (engine->encoder == NULL) {
-		engine->encoder = new_encoder(frame->shared, engine);
+		engine->encoder = encoder_engine_new_encoder(frame->shared, engine);
 	}
 	if (engine->encoder == NULL) {
 		return error_set(err, ERROR_SYSTEM, "out of memory");

@@ -265,6 +265,7 @@ void encoder_frame_end_job(struct encoder_frame *frame, const struct frame_outco
 	count_batch(shared, outcome);
 	outcome->batch->reach = frame->reach;
 	frame->position += outcome->batch->raw_bytes;
+	encoder_notes_extend(shared, outcome->batch->start, frame->position);
 	batch_queue_add(&frame->batches, outcome->batch);
 	ring(frame);
 	if (encoder_frame_is_done(frame)) {

@@ -149,6 +149,10 @@ static bool do_something(struct shared_encoder *shared, bool is_tip_worker)
 		run_check(seat);
 		return true;
 	}
+	if (!is_tip_worker && encoder_notes_are_wanted(shared)) {
+		encoder_notes_run(shared);
+		return true;
+	}
 	return false;
 }
 

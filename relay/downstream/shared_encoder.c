@@ -71,6 +71,7 @@ void shared_encoder_free(struct shared_encoder **shared)
 	while (!TAILQ_EMPTY(&gone->engines)) {
 		encoder_engine_free(gone, TAILQ_FIRST(&gone->engines));
 	}
+	encoder_notes_release(gone);
 	link_image_index_free(&gone->index);
 	pthread_cond_destroy(&gone->tip_work);
 	pthread_cond_destroy(&gone->work);
@@ -144,7 +145,10 @@ struct encoder_seat *encoder_seat_new(
 	seat->context = context;
 	pthread_mutex_lock(&shared->lock);
 	TAILQ_INSERT_TAIL(&shared->seats, seat, in_encoder);
-	shared->seat_count++;
+	if (shared->seat_count++ == 0 && !shared->notes.is_running) {
+		encoder_notes_begin(shared);
+		encoder_workers_wake(shared, false);
+	}
 	pthread_mutex_unlock(&shared->lock);
 	return seat;
 }

@@ -1,6 +1,7 @@
 /*
  * shared_encoder_internal: the inside of the shared encoder, for the files that make it up
- * (shared_encoder.c, encoder_frame.c, encoder_engine.c, encoder_workers.c) and nobody else.
+ * (shared_encoder.c, encoder_frame.c, encoder_engine.c, encoder_notes.c, encoder_workers.c) and
+ * nobody else.
  *
  * Everything is under the encoder's lock, but for what a running job uses: the frame's engine and
  * cursor, and the cursor of a check.
@@ -101,6 +102,14 @@ struct encoder_seat {
 	struct seat_check check;
 };
 
+/* WAL [at, until) is still to be made known to the index. */
+struct encoder_notes {
+	lsn_t at;
+	lsn_t until;
+	bool is_running;
+	struct encoder_engine engine; /* of the running job */
+};
+
 struct shared_encoder {
 	struct shared_encoder_options options;
 	pthread_mutex_t lock;
@@ -113,6 +122,7 @@ struct shared_encoder {
 	TAILQ_HEAD(encoder_engines, encoder_engine) engines;
 	unsigned engine_count;
 	struct link_image_index *index;
+	struct encoder_notes notes;
 	TAILQ_HEAD(encoder_seats, encoder_seat) seats;
 	unsigned seat_count;
 	struct batch_cache cache;
@@ -135,9 +145,23 @@ void encoder_engine_attach(struct encoder_frame *frame);
 void encoder_engine_detach(struct encoder_frame *frame);
 /* A free one. */
 void encoder_engine_free(struct shared_encoder *shared, struct encoder_engine *engine);
+struct link_encoder *encoder_engine_new_encoder(
+	const struct shared_encoder *shared, const struct encoder_engine *engine);
 /* Without the lock: makes one batch at the frame's position. */
 void encoder_engine_encode(
 	struct encoder_frame *frame, const struct frame_job *job, struct frame_outcome *outcome);
+
+/* --- encoder_notes.c ---------------------------------------------------------------------------
+ */
+
+/* Links begin: what was received until now is to be known. */
+void encoder_notes_begin(struct shared_encoder *shared);
+/* That has been encoded. */
+void encoder_notes_extend(struct shared_encoder *shared, lsn_t start, lsn_t end);
+bool encoder_notes_are_wanted(const struct shared_encoder *shared);
+/* A piece. */
+void encoder_notes_run(struct shared_encoder *shared);
+void encoder_notes_release(struct shared_encoder *shared);
 
 /* --- encoder_frame.c ---------------------------------------------------------------------------
  */

@@ -39,6 +39,8 @@ static void write_sending(const struct shared_encoder_stats *link, struct evbuff
 		"What that WAL takes in batches, by an estimate.");
 	write_seconds(out, "walrelay_link_encode_cpu_seconds_total", link->encode_cpu_us,
 		"CPU time of encoding.");
+	metrics_write_number(out, "walrelay_link_noted_bytes_total", "counter", link->noted_bytes,
+		"WAL read for the page images in it, which was here before links were.");
 	metrics_write_number(out, "walrelay_link_cache_hits_total", "counter", link->cache_hits,
 		"Batches sent that had been encoded for another receiver.");
 	metrics_write_number(out, "walrelay_link_cache_misses_total", "counter", link->cache_misses,

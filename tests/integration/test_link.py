@@ -225,3 +225,23 @@ def test_a_promotion_is_crossed_through_the_link(site):
     standby.catch_up(second)
     assert_same_rows(second, standby)
     assert edge.metric("link_upstream_plain_requests_total") == 0
+
+
+def test_a_hub_that_starts_again_knows_the_images_in_its_spool(site):
+    primary = site.primary()
+    hub = site.relay(primary, "hub")
+    edge = edge_of(site, hub)
+    site.pgbench(primary, seconds=2).process.wait(60)
+    primary.execute("CHECKPOINT")
+    site.pgbench(primary, seconds=4, init=False, name="images").process.wait(60)
+    edge.wait_flushed(primary.flush_lsn())
+    held = primary.flush_lsn() - int(hub.metric("spool_oldest_lsn_bytes"))
+    hub.stop()
+    hub.start()
+    wait_until(lambda: hub.metric("link_noted_bytes_total") >= held - (1 << 20), what="its notes")
+    primary.execute("CHECKPOINT")
+    site.pgbench(primary, seconds=2, init=False, name="again").process.wait(60)
+    assert_same_spools(primary, hub, edge)
+    assert hub.metric("link_wal_bytes_total", kind="image_referred") > \
+        hub.metric("link_wal_bytes_total", kind="image_new")
+    assert edge.metric("link_upstream_plain_requests_total") == 0

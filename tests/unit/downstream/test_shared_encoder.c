@@ -367,6 +367,28 @@ static void test_shared_encoder__those_far_behind_take_turns(void **state)
 	ground_free(&ground);
 }
 
+static void test_shared_encoder__knows_what_was_there_before_it(void **state)
+{
+	(void)state;
+	struct ground ground = ground_new(30 * MB, 2);
+	struct shared_encoder_stats stats;
+	struct reader tip;
+	assert_int_equal(stats_of(&ground).noted_bytes, 0);
+	reader_open(&tip, ground.fixture, ground.encoder, ground.fixture->appended - 100000);
+	do {
+		reader_read_to_end(&tip);
+		relay_fixture_append(ground.fixture, 1000);
+		stats = stats_of(&ground);
+	} while (stats.noted_bytes < 30 * MB);
+	/* Once, and then it learns from what is encoded. */
+	reader_close(&tip);
+	reader_open(&tip, ground.fixture, ground.encoder, ground.fixture->appended - 1000);
+	reader_read_to_end(&tip);
+	assert_in_range(stats_of(&ground).noted_bytes, 30 * MB, 31 * MB);
+	reader_close(&tip);
+	ground_free(&ground);
+}
+
 /* More places than encoders: each stands within a frame of its own. */
 static void test_shared_encoder__has_no_more_encoders_than_it_may(void **state)
 {
@@ -402,6 +424,7 @@ int main(void)
 			test_shared_encoder__one_far_behind_is_served_by_all_workers_but_one),
 		cmocka_unit_test(test_shared_encoder__no_more_is_made_ahead_than_four_frames),
 		cmocka_unit_test(test_shared_encoder__those_far_behind_take_turns),
+		cmocka_unit_test(test_shared_encoder__knows_what_was_there_before_it),
 		cmocka_unit_test(test_shared_encoder__has_no_more_encoders_than_it_may),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
