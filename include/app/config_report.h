@@ -35,6 +35,10 @@ void config_report_warning(struct config_report *report, const char *file, unsig
 void config_report_sort(struct config_report *report);
 /* "FILE:LINE: message" or "FILE:LINE: warning: message", malloc'ed. */
 char *config_problem_text(const struct config_problem *problem);
+/* Each problem a line of the log. */
+void config_report_log(const struct config_report *report);
+/* Why the whole is refused, with the first error; SQLSTATE F0000. Returns false. */
+bool config_report_refuse(const struct config_report *report, struct error *err);
 /* One problem a line. */
 void config_report_write(const struct config_report *report, FILE *out);
 

@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct console_service;
 struct destinations;
 struct downstream;
 struct hba;
@@ -63,6 +64,7 @@ struct downstream_options {
 	struct slots *slots;
 	struct destinations *destinations; /* outlives it; NULL: nothing is counted */
 	const struct passthrough *passthrough;
+	const struct console_service *console; /* outlives it; NULL: there is none */
 	struct downstream_link link;
 	struct downstream_limits limits;
 	/* What downstream_replayed_lsn() answers may have moved: the standby that held it back
@@ -135,6 +137,8 @@ void downstream_set_limits(struct downstream *downstream, const struct downstrea
 void downstream_match_again(struct downstream *downstream);
 /* Caps or priorities of destinations have changed: whoever waits for his turn asks anew. */
 void downstream_tell_caps(struct downstream *downstream);
+/* Ends the replication session of that pid, if there is one. */
+void downstream_kill(struct downstream *downstream, uint32_t pid);
 /* Clean stop, as a primary's: refuse new commands, send what is there, wait until each standby has
  * confirmed it or timeout_us has passed, say goodbye ("COPY 0"). stopped(context) is then posted to
  * loop. */

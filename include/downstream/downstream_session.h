@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "downstream/connection_registry.h"
+#include "downstream/console_service.h"
 #include "downstream/downstream.h"
 #include "downstream/link_sender.h"
 #include "downstream/live_limits.h"
@@ -40,6 +41,7 @@ struct downstream_shared {
 	struct wal_prefetch *prefetch;
 	struct slots *slots;
 	const struct passthrough *passthrough;
+	const struct console_service *console; /* NULL: there is none */
 	struct shared_encoder *encoder; /* NULL: no links */
 	struct link_offer link_offer;
 	struct link_lane_rules link_lanes;
@@ -100,6 +102,9 @@ void downstream_session_stop(struct downstream_session *session, int64_t at_us);
 /* There are too many, and this client has not logged in: it goes. Answers whether its place was
  * within the limits, so that another may have it. */
 bool downstream_session_give_way(struct downstream_session *session);
+/* An operator wants it gone; a standby comes back. False: it is not the replication session of pid.
+ */
+bool downstream_session_kill(struct downstream_session *session, uint32_t pid);
 /* A slot was given free somewhere. */
 void downstream_session_on_slot_freed(struct downstream_session *session);
 

@@ -11,6 +11,7 @@
 
 #include "downstream/client_auth.h"
 #include "downstream/connection_meter.h"
+#include "downstream/console_service.h"
 #include "downstream/downstream_session.h"
 #include "downstream/replication_commands.h"
 #include "downstream/session_settings.h"
@@ -29,6 +30,7 @@ enum session_state {
 	SESSION_STARTUP,        /* before and between SSLRequest, GSSENCRequest, StartupMessage */
 	SESSION_AUTHENTICATION, /* waits for 'p' */
 	SESSION_READY,          /* waits for a command */
+	SESSION_CONSOLE,        /* its messages are answered by the console */
 	SESSION_SKIPPING,       /* an extended query failed: until Sync */
 	SESSION_SLOT_OPERATION, /* waits for a slot to be stored, dropped or freed */
 	SESSION_BACKUP,         /* a command passes through to the upstream */
@@ -96,6 +98,11 @@ struct downstream_session {
 	bool is_uploading;   /* the command is UPLOAD_MANIFEST: the client's COPY is passed on */
 	bool is_backup_over; /* the handle is to be closed once its callback has returned */
 	size_t copy_in_left; /* of a client's CopyData that is handed on in pieces */
+
+	void *console; /* the console's handle; NULL: none open */
+	struct console_peer console_peer;
+	struct console_client console_client;
+	bool is_console_busy; /* takes no message now; the session is not freed before it is idle */
 
 	struct standby_progress progress;
 	lsn_t replayed_lsn; /* what standby_progress_replayed() last answered */
@@ -195,5 +202,14 @@ bool session_is_in_copy_data(const struct downstream_session *session);
 bool session_take_copy_data(struct downstream_session *session, bool is_wanted);
 void session_resume_backup(struct downstream_session *session);
 void session_close_backup(struct downstream_session *session);
+
+/* --- downstream_session_console.c --------------------------------------------------------------
+ */
+
+/* After the greeting; there must be a console. */
+void session_open_console(struct downstream_session *session);
+bool session_take_console(struct downstream_session *session);
+void session_resume_console(struct downstream_session *session);
+void session_close_console(struct downstream_session *session);
 
 #endif

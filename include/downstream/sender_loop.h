@@ -46,6 +46,8 @@ void sender_loop_tell_slot_freed(struct sender_loop *sender);
 
 /* Whom destinations match has changed. */
 void sender_loop_match_again(struct sender_loop *sender);
+/* Ends the replication session of that pid, if it is here. */
+void sender_loop_kill(struct sender_loop *sender, uint32_t pid);
 /* Caps have changed: whoever waits for his turn asks anew. */
 void sender_loop_tell_caps(struct sender_loop *sender);
 

@@ -41,6 +41,11 @@ bool session_settings_read_rest(const struct startup_packet *packet,
 void session_settings_write_parameters(const struct session_settings *settings,
 	const struct cluster_parameters *cluster, struct wire_writer *writer);
 
+/* What holds in the console whatever was asked for: UTF8, ISO dates in UTC, orders are taken, and
+ * the version of PostgreSQL that it speaks like where none is known yet. */
+void session_settings_for_console(
+	struct session_settings *settings, struct cluster_parameters *cluster);
+
 /* "60s", "5000" (ms), "1min", "1.5 h", as PostgreSQL reads times whose unit is ms. */
 bool setting_time_parse(const char *text, int64_t *us_out) MUST_CHECK;
 

@@ -97,6 +97,11 @@ void upstream_reload(struct upstream *upstream, const struct upstream_options *o
 /* Any thread, until upstream_free(): what replayed_lsn or oldest_xmin answer may have moved. Rung
  * any number of times, looked at once a turn of the loop. */
 void upstream_replayed(struct upstream *upstream);
+/* Any thread, until upstream_free(). After a gap: begins a new range with the segment of lsn, and
+ * follows the upstream from there. done is called on the upstream's loop; its errors carry SQLSTATE.
+ */
+typedef void upstream_done(void *context, bool ok, const struct error *err);
+void upstream_skip(struct upstream *upstream, lsn_t lsn, upstream_done *done, void *context);
 void upstream_read_stats(struct upstream *upstream, struct upstream_stats *stats_out);
 
 /* For `check`: can this conninfo be parsed; is the slot name valid. */

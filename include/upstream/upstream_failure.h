@@ -36,8 +36,8 @@ struct upstream_failure_rule {
 };
 
 #define UPSTREAM_GAP_HINT                                                                          \
-	"What is held is still served. If no other upstream has the WAL, begin a new range with "  \
-	"\"walrelay reset --from LSN\"."
+	"What is held is still served. If no other upstream has the WAL, begin a new range: SKIP " \
+	"TO LSN at the console, or \"walrelay reset --from LSN\"."
 
 const struct upstream_failure_rule *upstream_failure_rule(enum upstream_failure failure);
 

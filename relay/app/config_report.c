@@ -3,6 +3,7 @@
  */
 #include "app/config_report.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <stdarg.h>
@@ -92,4 +93,33 @@ void config_report_write(const struct config_report *report, FILE *out)
 		(void)fprintf(out, "%s\n", text);
 		free(text);
 	}
+}
+
+void config_report_log(const struct config_report *report)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		const struct config_problem *problem = &report->problems[i];
+		char *text = config_problem_text(problem);
+
+		log_write(problem->is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+			"configuration", "%s", text);
+		free(text);
+	}
+}
+
+bool config_report_refuse(const struct config_report *report, struct error *err)
+{
+	(void)error_set(
+		err, ERROR_INVALID, "the new configuration has errors, the old one stays in force");
+	for (size_t i = 0; i < report->count; i++) {
+		if (!report->problems[i].is_warning) {
+			char *text = config_problem_text(&report->problems[i]);
+
+			(void)error_detail(err, "%s", text);
+			free(text);
+			break;
+		}
+	}
+	(void)error_hint(err, "\"walrelay check\" and the log tell every error.");
+	return error_sqlstate(err, "F0000");
 }

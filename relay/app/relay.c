@@ -8,6 +8,8 @@
 #include "app/accounting.h"
 #include "app/alerting.h"
 #include "app/backup_passthrough.h"
+#include "app/named_files.h"
+#include "app/operator_orders.h"
 #include "app/relay_options.h"
 #include "app/relay_replace.h"
 #include "app/service_manager.h"
@@ -51,6 +53,7 @@ struct relay {
 	struct accounting *accounting;
 	struct alerting *alerting;
 	struct backup_passthrough *backups;
+	struct operator_orders *orders;
 	struct downstream *downstream;
 	struct listener *listener;
 	struct status_server *status_server;
@@ -176,8 +179,24 @@ static bool open_accounting(struct relay *relay, struct error *err)
 	return relay->accounting != NULL;
 }
 
+static bool reload(void *context, struct error *err);
+
+static const struct config *config_in_force(void *context)
+{
+	struct relay *relay = context;
+	return relay->config;
+}
+
 static bool open_downstream(struct relay *relay, struct error *err)
 {
+	const struct operator_options orders = {
+		.loop = relay->main_loop,
+		.cluster = relay->cluster,
+		.reload = reload,
+		.config = config_in_force,
+		.context = relay,
+	};
+	relay->orders = operator_orders_new(&orders);
 	relay->backups =
 		backup_passthrough_new(relay->config->upstream.conninfo, relay->config->relay.name);
 	backup_passthrough_use_link(
@@ -192,6 +211,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		.slots = relay->slots,
 		.destinations = accounting_destinations(relay->accounting),
 		.passthrough = backup_passthrough_interface(relay->backups),
+		.console = operator_orders_console(relay->orders),
 		.link = relay_downstream_link(relay->config),
 		.limits = relay_downstream_limits(relay->config, &relay->access),
 		.on_replayed = on_replayed,
@@ -337,38 +357,7 @@ static void on_reopen_signal(void *context)
 	log_reopen();
 }
 
-static void log_report(const struct config_report *report)
-{
-	for (size_t i = 0; i < report->count; i++) {
-		char *text = config_problem_text(&report->problems[i]);
-		log_write(report->problems[i].is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
-			"configuration", "%s", text);
-		free(text);
-	}
-}
-
-/* What a new configuration names, read before any of it is taken. */
-struct named {
-	struct access access;
-	struct alerting_secrets secrets;
-};
-
-static bool load_named(
-	const struct config *config, struct config_report *report, struct named *named_out)
-{
-	struct named named = {0};
-	bool has_access = access_load(config, report, &named.access);
-	bool has_secrets = alerting_load(config, report, &named.secrets);
-	if (!has_access || !has_secrets) {
-		access_release(&named.access);
-		alerting_secrets_release(&named.secrets);
-		return false;
-	}
-	*named_out = named;
-	return true;
-}
-
-static void apply(struct relay *relay, struct config *config, const struct named *named)
+static void apply(struct relay *relay, struct config *config, const struct named_files *named)
 {
 	struct config *old = relay->config;
 	struct access old_access = relay->access;
@@ -382,6 +371,7 @@ static void apply(struct relay *relay, struct config *config, const struct named
 	downstream_set_limits(relay->downstream, &limits);
 	accounting_reload(relay->accounting, config);
 	alerting_reload(relay->alerting, config, &relay->secrets);
+	operator_orders_reload(relay->orders);
 	backup_passthrough_set_conninfo(relay->backups, config->upstream.conninfo);
 	backfill_set_conninfo(relay->backfill, config->upstream.conninfo);
 	backup_passthrough_use_link(
@@ -392,32 +382,41 @@ static void apply(struct relay *relay, struct config *config, const struct named
 	config_free(&old);
 }
 
-static void on_reload_signal(void *context)
+static bool reload(void *context, struct error *err)
 {
 	struct relay *relay = context;
-	log_info(NULL, "received SIGHUP, reloading configuration");
 	service_manager_reloading();
 	struct config_report report = {0};
-	struct error err = {0};
-	struct named named;
+	struct error log_err = {0};
+	struct named_files named;
 	struct config *config = config_load(relay->config_path, &relay->config->conninfo, &report);
-	if (config == NULL || !load_named(config, &report, &named)) {
-		log_report(&report);
-		log_write(LOG_LEVEL_ERROR, NULL,
-			"the new configuration has errors, the old one stays in force");
+	bool ok = config != NULL && named_files_load(config, &report, &named);
+	if (!ok) {
+		config_report_log(&report);
+		config_report_refuse(&report, err);
 		config_free(&config);
 	} else {
 		config_compare(relay->config, config, &report);
-		log_report(&report);
+		config_report_log(&report);
 		struct log_options log = relay_log_options(config);
-		if (!log_configure(&log, &err)) {
-			log_error(LOG_LEVEL_ERROR, NULL, &err);
+		if (!log_configure(&log, &log_err)) {
+			log_error(LOG_LEVEL_ERROR, NULL, &log_err);
 		}
 		apply(relay, config, &named);
 		log_info(NULL, "configuration reloaded");
 	}
 	config_report_release(&report);
 	service_manager_ready("serving");
+	return ok;
+}
+
+static void on_reload_signal(void *context)
+{
+	struct error err = {0};
+	log_info(NULL, "received SIGHUP, reloading configuration");
+	if (!reload(context, &err)) {
+		log_write(LOG_LEVEL_ERROR, NULL, "%s", err.message);
+	}
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -443,9 +442,9 @@ struct relay *relay_new(const char *config_path, struct config *config, struct e
 	relay->config_path = memory_copy_text(config_path);
 	relay->config = config;
 	struct config_report report = {0};
-	struct named named = {0};
-	if (!load_named(config, &report, &named)) {
-		log_report(&report);
+	struct named_files named;
+	if (!named_files_load(config, &report, &named)) {
+		config_report_log(&report);
 		config_report_release(&report);
 		error_set(err, ERROR_INVALID, "configuration file \"%s\" contains errors",
 			config_path);
@@ -461,9 +460,10 @@ struct relay *relay_new(const char *config_path, struct config *config, struct e
 	return relay;
 }
 
-static void start_alerting(struct relay *relay)
+/* What there is to be shown, once all of it is open. */
+static struct snapshot_sources snapshot_sources(const struct relay *relay)
 {
-	const struct snapshot_sources sources = {
+	return (struct snapshot_sources){
 		.relay_name = relay->config->relay.name,
 		.upstream = relay->upstream,
 		.downstream = relay->downstream,
@@ -473,7 +473,6 @@ static void start_alerting(struct relay *relay)
 		.cluster = relay->cluster,
 		.destinations = accounting_destinations(relay->accounting),
 	};
-	alerting_start(relay->alerting, &sources);
 }
 
 static bool start(struct relay *relay, struct error *err)
@@ -484,6 +483,8 @@ static bool start(struct relay *relay, struct error *err)
 		.reopen = on_reopen_signal,
 		.replace = on_replace_signal,
 	};
+	const struct snapshot_sources sources = snapshot_sources(relay);
+	operator_orders_connect(relay->orders, &sources);
 	if (!downstream_start(relay->downstream, err) || !loop_start(relay->upstream_loop, err)) {
 		return false;
 	}
@@ -494,7 +495,7 @@ static bool start(struct relay *relay, struct error *err)
 	upstream_start(relay->upstream);
 	accounting_start(relay->accounting);
 	watchdog_start(relay->watchdog);
-	start_alerting(relay);
+	alerting_start(relay->alerting, &sources);
 	return true;
 }
 
@@ -562,6 +563,7 @@ void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_co
 	close_upstream(relay);
 	downstream_free(&relay->downstream);
 	watchdog_free(&relay->watchdog);
+	operator_orders_free(&relay->orders);
 	accounting_free(&relay->accounting);
 	backup_passthrough_free(&relay->backups);
 	wal_store_close(&relay->store);

@@ -160,6 +160,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->slots = options->slots;
 	shared->destinations = options->destinations;
 	shared->passthrough = &downstream->passthrough;
+	shared->console = options->console;
 	shared->registry = connection_registry_new();
 	shared->on_slot_freed = on_slot_freed;
 	shared->context = downstream;
@@ -324,6 +325,13 @@ void downstream_match_again(struct downstream *downstream)
 {
 	for (unsigned i = 0; i < downstream->sender_count; i++) {
 		sender_loop_match_again(downstream->senders[i]);
+	}
+}
+
+void downstream_kill(struct downstream *downstream, uint32_t pid)
+{
+	for (unsigned i = 0; i < downstream->sender_count; i++) {
+		sender_loop_kill(downstream->senders[i], pid);
 	}
 }
 

@@ -28,12 +28,13 @@ static const struct {
 } states[SESSION_STATES] = {
 	[SESSION_PROXY_HEADER] = {"proxy header", MAY(SESSION_STARTUP), session_take_proxy_header},
 	[SESSION_STARTUP] = {"startup", MAY(SESSION_AUTHENTICATION), session_take_startup},
-	[SESSION_AUTHENTICATION] = {"authentication", MAY(SESSION_READY),
+	[SESSION_AUTHENTICATION] = {"authentication", MAY(SESSION_READY) | MAY(SESSION_CONSOLE),
 		session_take_authentication},
 	[SESSION_READY] = {"ready",
 		MAY(SESSION_SKIPPING) | MAY(SESSION_SLOT_OPERATION) | MAY(SESSION_BACKUP) |
 			MAY(SESSION_STREAMING),
 		session_take_command},
+	[SESSION_CONSOLE] = {"console", 0, session_take_console},
 	[SESSION_SKIPPING] = {"skipping", MAY(SESSION_READY), session_take_until_sync},
 	[SESSION_SLOT_OPERATION] = {"slot operation", MAY(SESSION_READY), NULL},
 	[SESSION_BACKUP] = {"backup", MAY(SESSION_READY), session_take_copy_in},
@@ -83,7 +84,8 @@ static bool may_take_input(const struct downstream_session *session)
 {
 	return !session_is_ended(session) && session->input != NULL &&
 	       evbuffer_get_length(session->input) > 0 && states[session->state].take != NULL &&
-	       (session->state != SESSION_READY ||
+	       !session->is_console_busy &&
+	       ((session->state != SESSION_READY && session->state != SESSION_CONSOLE) ||
 		       connection_output_bytes(session->connection) <= WAL_STREAM_LOW_WATER);
 }
 
@@ -151,6 +153,7 @@ static void on_writable(void *context)
 		wal_stream_on_writable(session->stream);
 	}
 	session_resume_backup(session);
+	session_resume_console(session);
 	take_input(session);
 }
 
@@ -226,7 +229,7 @@ void session_fatal_text(
 void session_release(void *context)
 {
 	struct downstream_session *session = context;
-	assert(session->operation == NULL);
+	assert(session->operation == NULL && !session->is_console_busy);
 	session_forget_slots(session);
 	connection_registry_remove(session->host->shared->registry, session->pid);
 	session->host->on_released(session->host->context, session->seat);
@@ -281,6 +284,7 @@ void session_end(struct downstream_session *session, const char *format, ...)
 	log_end(session, reason);
 	session_close_stream(session);
 	session_close_backup(session);
+	session_close_console(session);
 	rate_share_free(&session->share);
 	for (int i = 0; i < SESSION_DEADLINES; i++) {
 		deadlines_clear(&session->deadlines, i);
@@ -290,7 +294,7 @@ void session_end(struct downstream_session *session, const char *format, ...)
 	session->input = NULL;
 	session->meter = NULL;
 	close_connection(session);
-	if (session->operation == NULL) {
+	if (session->operation == NULL && !session->is_console_busy) {
 		loop_defer(session->host->loop, session_release, session);
 	}
 }
@@ -383,6 +387,15 @@ bool downstream_session_give_way(struct downstream_session *session)
 		session_end(session, "gives way to another client, there are too many");
 	}
 	return session->admission == ADMISSION_GRANTED;
+}
+
+bool downstream_session_kill(struct downstream_session *session, uint32_t pid)
+{
+	if (session_is_ended(session) || !session->is_listed || session->pid != pid) {
+		return false;
+	}
+	session_fatal_text(session, "57P01", "terminating connection due to administrator command");
+	return true;
 }
 
 /* --- statistics --------------------------------------------------------------------------------

@@ -247,7 +247,8 @@ static void describe(struct downstream_session *session)
 	const struct session_settings *settings = &session->settings;
 	const char *name =
 		settings->application_name[0] != '\0' ? settings->application_name : settings->user;
-	snprintf(session->scope, sizeof(session->scope), "standby %s %s", name, session->peer);
+	snprintf(session->scope, sizeof(session->scope), "%s %s %s",
+		is_console(settings) ? "console" : "standby", name, session->peer);
 }
 
 static void begin_authentication(struct downstream_session *session);
@@ -309,8 +310,7 @@ bool session_take_startup(struct downstream_session *session)
 /* --- authentication ----------------------------------------------------------------------------
  */
 
-/* The one place where the console takes over a session that has logged in to it. */
-static void begin_console(struct downstream_session *session)
+static void refuse_console(struct downstream_session *session)
 {
 	struct error err = {0};
 	error_set(&err, ERROR_DENIED, "walrelay \"%s\" has no console",
@@ -325,6 +325,9 @@ static void write_greeting(struct downstream_session *session, struct wire_write
 	struct cluster_parameters cluster;
 	uint8_t key[4];
 	cluster_read_parameters(session->host->shared->cluster, &cluster);
+	if (is_console(&session->settings)) {
+		session_settings_for_console(&session->settings, &cluster);
+	}
 	session_settings_write_parameters(&session->settings, &cluster, writer);
 	snprintf(session->told_in_hot_standby, sizeof(session->told_in_hot_standby), "%s",
 		cluster.in_hot_standby);
@@ -346,8 +349,8 @@ static void finish_authentication(struct downstream_session *session)
 		session_fatal(session, session->settings_error);
 		return;
 	}
-	if (is_console(&session->settings)) {
-		begin_console(session);
+	if (is_console(&session->settings) && session->host->shared->console == NULL) {
+		refuse_console(session);
 		return;
 	}
 	if (session->settings.wal_sender_timeout_us != SETTING_TIMEOUT_UNSET) {
@@ -356,6 +359,10 @@ static void finish_authentication(struct downstream_session *session)
 	wire_writer_init(&writer);
 	write_greeting(session, &writer);
 	session_send(session, &writer);
+	if (is_console(&session->settings)) {
+		session_open_console(session);
+		return;
+	}
 	pthread_mutex_lock(&session->host->stats_lock);
 	session->is_listed = true;
 	pthread_mutex_unlock(&session->host->stats_lock);

@@ -194,6 +194,28 @@ void sender_loop_match_again(struct sender_loop *sender)
 	loop_post(sender->host.loop, match_sessions, sender);
 }
 
+struct posted_kill {
+	struct sender_loop *sender;
+	uint32_t pid;
+};
+
+static void kill_session(void *context)
+{
+	struct posted_kill *posted = context;
+	struct member *member = LIST_FIRST(&posted->sender->members);
+	while (member != NULL && !downstream_session_kill(member->session, posted->pid)) {
+		member = LIST_NEXT(member, link);
+	}
+	free(posted);
+}
+
+void sender_loop_kill(struct sender_loop *sender, uint32_t pid)
+{
+	struct posted_kill *posted = memory_new(sizeof(*posted));
+	*posted = (struct posted_kill){sender, pid};
+	loop_post(sender->host.loop, kill_session, posted);
+}
+
 static void count_sessions(void *context, int reason)
 {
 	struct sender_loop *sender = context;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "downstream/console_service.h"
 #include "downstream/setting_names.h"
 
 #define OPTION_NAME_SIZE  128
@@ -194,5 +195,22 @@ void session_settings_write_parameters(const struct session_settings *settings,
 		if (cluster->server_version_num >= parameters[i].since_version) {
 			pg_write_parameter_status(writer, parameters[i].name, parameters[i].value);
 		}
+	}
+}
+
+void session_settings_for_console(
+	struct session_settings *settings, struct cluster_parameters *cluster)
+{
+	copy_name(settings->client_encoding, sizeof(settings->client_encoding), "UTF8");
+	copy_name(settings->time_zone, sizeof(settings->time_zone), "UTC");
+	copy_name(cluster->server_encoding, sizeof(cluster->server_encoding), "UTF8");
+	copy_name(cluster->time_zone, sizeof(cluster->time_zone), "UTC");
+	copy_name(cluster->in_hot_standby, sizeof(cluster->in_hot_standby), "off");
+	copy_name(cluster->default_transaction_read_only,
+		sizeof(cluster->default_transaction_read_only), "off");
+	if (cluster->server_version_num == 0) {
+		cluster->server_version_num = CONSOLE_SERVER_VERSION_NUM;
+		copy_name(cluster->server_version, sizeof(cluster->server_version),
+			CONSOLE_SERVER_VERSION);
 	}
 }

@@ -11,9 +11,11 @@
 #include "base/wall_clock.h"
 #include "upstream/backoff.h"
 #include "upstream/error_repeat.h"
+#include "upstream/range_skip.h"
 #include "upstream/slot_memory.h"
 #include "upstream/upstream_attempt.h"
 #include "upstream/upstream_failure.h"
+#include "upstream/upstream_settings.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -133,6 +135,10 @@ static void store_failure(struct upstream *upstream, const struct upstream_failu
 		err->message, err->detail[0] != '\0' ? ": " : "", err->detail);
 	upstream->stats.has_gap = rule->has_gap;
 	upstream->stats.has_diverged = rule->has_diverged;
+	if (rule->has_gap) {
+		upstream->stats.server_end_lsn = lsn_max(
+			upstream->stats.server_end_lsn, upstream->attempt.handshake.server_lsn);
+	}
 	pthread_mutex_unlock(&upstream->mutex);
 	if (rule->has_diverged) {
 		upstream->doubted_lsn = wal_store_flushed(upstream->options.store).lsn;
@@ -445,21 +451,6 @@ void upstream_stop(struct upstream *upstream, struct loop *loop, loop_call *stop
 	loop_post(upstream->options.loop, stop_on_loop, upstream);
 }
 
-static void copy_strings(struct upstream_options *options)
-{
-	options->relay_name = memory_copy_text(options->relay_name);
-	options->conninfo = memory_copy_text(options->conninfo);
-	options->slot = memory_copy_text(options->slot);
-}
-
-static void free_strings(struct upstream_options *options)
-{
-	free((char *)(uintptr_t)options->relay_name);
-	char *conninfo = (char *)(uintptr_t)options->conninfo;
-	memory_wipe_text(&conninfo);
-	free((char *)(uintptr_t)options->slot);
-}
-
 static void store_slot_name(struct upstream *upstream)
 {
 	pthread_mutex_lock(&upstream->mutex);
@@ -467,41 +458,20 @@ static void store_slot_name(struct upstream *upstream)
 	pthread_mutex_unlock(&upstream->mutex);
 }
 
-static bool names_differ(const struct upstream_options *a, const struct upstream_options *b)
-{
-	return strcmp(a->conninfo, b->conninfo) != 0 || strcmp(a->slot, b->slot) != 0 ||
-	       strcmp(a->relay_name, b->relay_name) != 0;
-}
-
 /* The attempt, which uses the strings, must have ended. */
 static void take_names(struct upstream *upstream, struct upstream_options *options)
 {
 	struct upstream_options *ours = &upstream->options;
 
-	free_strings(ours);
+	upstream_names_free(ours);
 	ours->relay_name = options->relay_name;
 	ours->conninfo = options->conninfo;
 	ours->slot = options->slot;
 	store_slot_name(upstream);
 }
 
-static void take_limits(struct upstream *upstream, const struct upstream_options *options)
-{
-	struct upstream_options *ours = &upstream->options;
-
-	ours->start = options->start;
-	ours->start_lsn = options->start_lsn;
-	ours->remote_apply_flush = options->remote_apply_flush;
-	ours->wants_link = options->wants_link;
-	ours->lanes = options->lanes;
-	ours->status_interval_us = options->status_interval_us;
-	ours->receiver_timeout_us = options->receiver_timeout_us;
-	upstream_attempt_on_limits(&upstream->attempt);
-}
-
 static void connect_anew(struct upstream *upstream)
 {
-	log_info(SCOPE, "conninfo or slot changed: connecting anew");
 	upstream->failed_tries = 0;
 	upstream->slot_is_missing = false;
 	error_repeat_reset(&upstream->repeat);
@@ -516,13 +486,16 @@ static void reload_on_loop(void *context)
 	struct reload_request *request = context;
 	struct upstream *upstream = request->upstream;
 
-	take_limits(upstream, &request->options);
-	if (upstream->is_stopping || !names_differ(&upstream->options, &request->options)) {
-		free_strings(&request->options);
+	upstream_limits_take(&upstream->options, &request->options);
+	upstream_attempt_on_limits(&upstream->attempt);
+	if (upstream->is_stopping ||
+		!upstream_names_differ(&upstream->options, &request->options)) {
+		upstream_names_free(&request->options);
 	} else {
 		upstream_attempt_end(&upstream->attempt);
 		take_names(upstream, &request->options);
 		if (upstream->state != UPSTREAM_IDLE) {
+			log_info(SCOPE, "conninfo or slot changed: connecting anew");
 			connect_anew(upstream);
 		}
 	}
@@ -535,8 +508,31 @@ void upstream_reload(struct upstream *upstream, const struct upstream_options *o
 
 	request->upstream = upstream;
 	request->options = *options;
-	copy_strings(&request->options);
+	upstream_names_copy(&request->options);
 	loop_post(upstream->options.loop, reload_on_loop, request);
+}
+
+static void skip_on_loop(void *context)
+{
+	struct range_skip *skip = context;
+	struct upstream *upstream = skip->owner;
+
+	skip->has_gap = upstream->stats.has_gap && !upstream->is_stopping;
+	skip->server_end_lsn = upstream->stats.server_end_lsn;
+	if (range_skip_check(skip, upstream->options.store)) {
+		upstream_attempt_end(&upstream->attempt);
+		range_skip_carry_out(skip, upstream->options.store);
+		connect_anew(upstream);
+	}
+	free(skip);
+}
+
+void upstream_skip(struct upstream *upstream, lsn_t lsn, upstream_done *done, void *context)
+{
+	struct range_skip *skip = memory_new(sizeof(*skip));
+
+	*skip = (struct range_skip){upstream, lsn, done, context, false, LSN_INVALID};
+	loop_post(upstream->options.loop, skip_on_loop, skip);
 }
 
 /* --- new and free ---------------------------------------------------------------------------- */
@@ -570,7 +566,7 @@ struct upstream *upstream_new(const struct upstream_options *options, struct err
 	}
 	upstream = memory_new(sizeof(*upstream));
 	upstream->options = *options;
-	copy_strings(&upstream->options);
+	upstream_names_copy(&upstream->options);
 	pthread_mutex_init(&upstream->mutex, NULL);
 	upstream->stats.max_slot_wal_keep_bytes = -2;
 	upstream->stats.state_since_us = wall_clock_unix_us();
@@ -593,7 +589,7 @@ void upstream_free(struct upstream **upstream)
 	if (old->wake != NULL) {
 		release_loop_parts(old);
 	}
-	free_strings(&old->options);
+	upstream_names_free(&old->options);
 	pthread_mutex_destroy(&old->mutex);
 	free(old);
 	*upstream = NULL;
