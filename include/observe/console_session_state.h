@@ -40,6 +40,8 @@ void console_write_error(struct console_session *session, struct wire_writer *wr
 	const struct error *err, size_t position);
 void console_send_notice(
 	struct console_session *session, const char *sqlstate, const char *message);
+/* Clients take all that is said for UTF8, so that is what they must say (SQLSTATE 22021). */
+#define CONSOLE_BAD_TEXT "invalid byte sequence for encoding \"UTF8\""
 /* Carries the command out, or begins to; what comes of it goes to the portal or the script. */
 void console_begin_command(struct console_session *session, const struct console_command *command);
 

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "observe/console_session_state.h"
 #include "protocol/pg_extended.h"
 
@@ -87,6 +88,10 @@ static void take_parse(struct console_session *session, const struct pg_message 
 	struct error err = {0};
 	if (!pg_parse_decode(message->body, message->body_length, &parse)) {
 		fail_with(session, "08P01", "invalid message format");
+		return;
+	}
+	if (!utf8_is_valid(parse.query) || !utf8_is_valid(parse.statement)) {
+		fail_with(session, "22021", CONSOLE_BAD_TEXT);
 		return;
 	}
 	if (!console_prepared_add(

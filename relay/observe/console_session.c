@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "observe/console_session_state.h"
 
 /* --- output ------------------------------------------------------------------------------------
@@ -215,6 +216,10 @@ static void take_query(struct console_session *session, const struct pg_message 
 	size_t count;
 	if (text == NULL) {
 		refuse_query(session, "08P01", "invalid string in message", 0);
+		return;
+	}
+	if (!utf8_is_valid(text)) {
+		refuse_query(session, "22021", CONSOLE_BAD_TEXT, 0);
 		return;
 	}
 	if (!is_readable(text, &count, &syntax)) {

@@ -40,10 +40,27 @@ static void test_config_report__sorts_by_line_and_keeps_what_is_equal(void **sta
 	config_report_release(&report);
 }
 
+static void test_config_report__refuses_with_the_first_error(void **state)
+{
+	struct config_report report = {0};
+	struct error err = {0};
+
+	(void)state;
+	config_report_warning(&report, "f", 1, "never mind");
+	config_report_error(&report, "f", 2, "this is wrong");
+	config_report_error(&report, "f", 3, "this too");
+	config_report_log(&report);
+	assert_false(config_report_refuse(&report, &err));
+	assert_string_equal(err.sqlstate, "F0000");
+	assert_string_equal(err.detail, "f:2: this is wrong");
+	config_report_release(&report);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_config_report__sorts_by_line_and_keeps_what_is_equal),
+		cmocka_unit_test(test_config_report__refuses_with_the_first_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,7 @@ static void open_downstream(
 		.cluster = fixture->cluster,
 		.store = fixture->store,
 		.slots = fixture->slots,
+		.console = options->console,
 		.passthrough = options->passthrough != NULL ? options->passthrough : &none,
 		.link = options->link != NULL ? *options->link : no_link,
 		.limits = fixture->limits,

@@ -33,6 +33,7 @@ struct relay_fixture_options {
 	bool proxy_protocol;
 	const char *proxy_from;
 	const struct passthrough *passthrough;
+	const struct console_service *console; /* NULL: there is none */
 	const struct downstream_link *link; /* NULL: not offered */
 	void (*on_replayed)(void *context);
 	void *context; /* on_replayed's */
