@@ -59,6 +59,9 @@ static char *file_with(const struct example *example)
 		(void)fprintf(
 			out, "[%s]\n%s = %s\n", example->section, example->key, example->value);
 	}
+	if (strcmp(example->key, "mail_to") == 0) {
+		(void)fputs("smtp_url = smtp://m\nmail_from = a@x.example\n", out);
+	}
 	(void)fclose(out);
 	return text;
 }
