@@ -62,6 +62,8 @@ ALERTS = {
                                   {'walrelay_alert_pending{channel="webhook"}': "1 1 0x9"}),
     "WalrelayTimelineChanged": (2, {f"walrelay_timeline{HUB}": "1 2 2"},
                                 {f"walrelay_timeline{EDGE}": "1 1 1"}),
+    "WalrelayReports": (1, {'walrelay_alerts{alert="slot_lost", subject="a", severity="critical"}': "_ 1"},
+                        {'walrelay_alerts{alert="standby_gone", subject="a", severity="warning"}': "_ 1"}),
     "WalrelayFewDescriptors": (
         6, {f"process_open_fds{HUB}": "900x6", f"process_max_fds{HUB}": "1000x6"},
         {f"process_open_fds{EDGE}": "9x6", f"process_max_fds{EDGE}": "1000x6"}),
