@@ -24,10 +24,8 @@ def measure_one(site, hub, start, end, congestion, lanes):
                       link={"lanes": lanes})
     began = time.monotonic()
     edge.start(wait=False)
-    wait_until(lambda: edge.received_lsn() >= (start + end) // 2, 900)
-    half, half_bytes = time.monotonic(), path.outward().sent_bytes
     wait_until(lambda: edge.received_lsn() >= end, 900)
-    wall, late = time.monotonic() - began, time.monotonic() - half
+    wall = time.monotonic() - began
     opened = int(edge.metric("link_upstream_lanes"))
     edge.stop()
     site.processes.remove(edge)
@@ -35,8 +33,7 @@ def measure_one(site, hub, start, end, congestion, lanes):
     outward = path.outward()
     path.terminate()
     return {"congestion": congestion, "lanes": lanes, "opened": opened, "wall_s": wall,
-            "wal_bytes": end - start, "wire_bytes": outward.sent_bytes,
-            "late_s": late, "late_bytes": outward.sent_bytes - half_bytes}
+            "wal_bytes": end - start, "wire_bytes": outward.sent_bytes}
 
 
 def measure(arguments):
@@ -61,16 +58,15 @@ def measure(arguments):
 
 
 def table(figures):
-    yield f"{'path':6} {'lanes':>5} {'opened':>6} {'WAL MB/s':>9} {'Mbit/s':>7} {'2nd half':>8} " \
-          f"{'wire MB':>8}   (medians; every turn's Mbit/s behind)"
+    yield f"{'path':6} {'lanes':>5} {'opened':>6} {'WAL MB/s':>9} {'Mbit/s':>7} {'wire MB':>8}" \
+          "   (medians; every turn's Mbit/s behind)"
     for congestion in CONGESTIONS:
         for lanes in LANES:
             rows = [row for row in figures
                     if row["congestion"] == congestion and row["lanes"] == lanes]
             speeds = [row["wire_bytes"] * 8 / row["wall_s"] / 1e6 for row in rows]
-            lates = [row["late_bytes"] * 8 / row["late_s"] / 1e6 for row in rows]
             rate = statistics.median(row["wal_bytes"] / row["wall_s"] / 1e6 for row in rows)
             yield (f"{congestion:6} {lanes:>5} {rows[-1]['opened']:6} {rate:9.2f} "
-                   f"{statistics.median(speeds):7.1f} {statistics.median(lates):8.1f} "
+                   f"{statistics.median(speeds):7.1f} "
                    f"{statistics.median(row['wire_bytes'] for row in rows) / 1e6:8.1f}   "
                    + " ".join(f"{speed:.1f}" for speed in speeds))

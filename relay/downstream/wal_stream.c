@@ -151,7 +151,9 @@ static bool is_confirmed(const struct wal_stream *stream)
 	lsn_t confirmed = stream->last_status.flush_lsn != LSN_INVALID
 				  ? stream->last_status.flush_lsn
 				  : stream->last_status.write_lsn;
-	return stream->is_lane || confirmed >= wal_stream_sent_lsn(stream);
+	/* What was sent over a lane is confirmed by its link. */
+	return stream->is_lane ? connection_output_bytes(stream->options.connection) == 0
+			       : confirmed >= wal_stream_sent_lsn(stream);
 }
 
 static enum wal_stream_step seek_confirmation(struct wal_stream *stream)

@@ -81,7 +81,7 @@ def test_a_lane_that_is_lost_goes_on_where_it_was(site, proxy):
 def test_a_lane_that_falls_silent_is_given_up_for_a_new_one(site, proxy):
     """Nothing tells that it is gone but the silence; the others wait for it within their bounds."""
     primary = site.primary(wal_segsize=1)
-    hub = site.relay(primary, "hub", spool=SPOOL)
+    hub = site.relay(primary, "hub", spool=SPOOL, relay={"wal_sender_timeout": "3s"})
     path = proxy(hub)
     edge = edge_with_lanes(site, path.conninfo(), wal_receiver_timeout="3s",
                            wal_receiver_status_interval="500ms")
@@ -99,6 +99,8 @@ def test_a_lane_that_falls_silent_is_given_up_for_a_new_one(site, proxy):
                    what=f"WAL after silence {silence}")
     load.stop()
     assert_same_spools(primary, edge)
+    wait_until(lambda: hub.log_text().count("due to replication timeout") == 2,
+               what="the hub to notice, too")
 
 
 def test_the_stream_begins_anew_when_its_own_connection_is_lost(site, proxy):
