@@ -8,8 +8,9 @@
  * PASS or MISS.
  * Options: -a cut batches anywhere, not where records end, -b bytes of a batch (32768), -c leave
  * images that PostgreSQL compressed, -f only the codec and (b), -i index memory in MB (2 for each
- * GB of reach), -l level (3), -r reach in MB (1024), -w fraction of the WAL that only warms up
- * (0.667), -v also what the bytes were. Exit 1: something is missed.
+ * GB of reach), -l level (3), -r reach in MB (1024), -t a batch for each commit, as when little is
+ * going on, -w fraction of the WAL that only warms up (0.667), -v also what the bytes were. Exit 1:
+ * something is missed.
  */
 #include "codec_bench.h"
 
@@ -253,10 +254,10 @@ int main(int argc, char **argv)
 			.warm = 2.0 / 3},
 	};
 	struct settings *settings = &bench.settings;
-	bool is_short = false;
+	bool is_short = false, is_trickle = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "ab:cfi:l:r:w:v")) != -1) {
+	while ((option = getopt(argc, argv, "ab:cfi:l:r:tw:v")) != -1) {
 		switch (option) {
 		case 'a': settings->cuts_anywhere = true; break;
 		case 'b': settings->batch_bytes = strtoul(optarg, NULL, 10); break;
@@ -265,19 +266,24 @@ int main(int argc, char **argv)
 		case 'i': settings->index_bytes = (size_t)(atof(optarg) * 1048576); break;
 		case 'l': settings->level = atoi(optarg); break;
 		case 'r': settings->reach = strtoull(optarg, NULL, 10) << 20; break;
+		case 't': is_trickle = true; break;
 		case 'w': settings->warm = atof(optarg); break;
 		case 'v': settings->is_verbose = true; break;
 		default: return 2;
 		}
 	}
 	if (optind + 1 != argc || settings->batch_bytes < 256) {
-		fprintf(stderr, "usage: codec [-a] [-b bytes] [-c] [-f] [-i MB] [-l level] [-r MB] "
-				"[-w 0..1] [-v] DIRECTORY\n");
+		fprintf(stderr,
+			"usage: codec [-a] [-b bytes] [-c] [-f] [-i MB] [-l level] [-r MB] [-t] "
+			"[-w 0..1] [-v] DIRECTORY\n");
 		return 2;
 	}
 	if (settings->index_bytes == 0) {
 		settings->index_bytes = (size_t)(settings->reach >> 9);
 	}
 	open_corpus(argv[optind], &bench.corpus);
+	if (is_trickle) {
+		corpus_find_commits(&bench.corpus);
+	}
 	return run(&bench, argv[optind], is_short) ? 0 : 1;
 }

@@ -15,6 +15,8 @@ struct corpus {
 	lsn_t start;
 	size_t length;
 	uint32_t segment_bytes;
+	size_t *commits; /* where records of commits end; NULL: batches end anywhere */
+	size_t commit_count;
 	size_t held; /* what may be read as earlier WAL: each process has its own */
 };
 
@@ -55,6 +57,10 @@ struct contender {
 	size_t (*overhead)(size_t wire_length);
 	void (*add_kinds)(void *encoder, struct kinds *kinds);
 };
+
+/* How far a batch from `at` on goes: to the next commit, if those are known. */
+size_t corpus_piece(const struct bench *bench, size_t at, size_t room);
+void corpus_find_commits(struct corpus *corpus);
 
 extern const struct contender contender_link;
 extern const struct contender contender_link_left;

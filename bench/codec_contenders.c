@@ -3,12 +3,83 @@
  */
 #include "codec_bench.h"
 
+#include "protocol/link_scan.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
+
+/* --- batches -----------------------------------------------------------------------------------
+ */
+
+struct finding {
+	struct corpus *corpus;
+	size_t capacity;
+};
+
+static void on_item(void *context, const struct link_scan *scan, const struct link_item *item)
+{
+	struct finding *finding = context;
+	struct corpus *corpus = finding->corpus;
+	const struct wal_record_head *head = &scan->position->head;
+
+	if (item->kind != LINK_ITEM_RECORD || !item->is_at_end || head->rmgr != 1) {
+		return;
+	}
+	if (corpus->commit_count == finding->capacity) {
+		finding->capacity = finding->capacity == 0 ? 1024 : 2 * finding->capacity;
+		corpus->commits =
+			realloc(corpus->commits, finding->capacity * sizeof(*corpus->commits));
+		assert(corpus->commits != NULL);
+	}
+	corpus->commits[corpus->commit_count++] =
+		(size_t)(link_scan_lsn(scan) + (8 - item->length % 8) % 8 - corpus->start);
+}
+
+void corpus_find_commits(struct corpus *corpus)
+{
+	static struct link_position position;
+	static struct link_pages pages;
+	static uint8_t room[LINK_FRAME_BYTES];
+	struct finding finding = {.corpus = corpus};
+
+	link_position_init(&position, corpus->start, corpus->segment_bytes);
+	for (size_t at = 0; at < corpus->length; at += LINK_FRAME_BYTES) {
+		link_position_follow(&position, corpus->bytes + at, LINK_FRAME_BYTES, &pages, room,
+			on_item, &finding);
+	}
+}
+
+static size_t next_commit(const struct corpus *corpus, size_t at)
+{
+	size_t low = 0, high = corpus->commit_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (corpus->commits[middle] <= at) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low == corpus->commit_count ? SIZE_MAX : corpus->commits[low] - at;
+}
+
+size_t corpus_piece(const struct bench *bench, size_t at, size_t room)
+{
+	size_t piece = bench->settings.batch_bytes;
+
+	if (bench->corpus.commits != NULL) {
+		size_t commit = next_commit(&bench->corpus, at);
+
+		piece = piece < commit ? piece : commit;
+	}
+	return piece < room ? piece : room;
+}
 
 /* --- the link's codec ------------------------------------------------------------------------ */
 
@@ -86,7 +157,7 @@ static size_t link_encode(
 {
 	struct link_end *end = context;
 	struct corpus *corpus = &end->bench->corpus;
-	size_t length = batch_at(corpus, at, end->bench->settings.batch_bytes);
+	size_t length = batch_at(corpus, at, corpus_piece(end->bench, at, room));
 
 	length = length < room ? length : room;
 	corpus->held = at;
@@ -157,13 +228,6 @@ static struct stream *stream_new(struct bench *bench)
 	return stream;
 }
 
-static size_t piece_at(const struct stream *stream, size_t room)
-{
-	size_t piece = stream->bench->settings.batch_bytes;
-
-	return piece < room ? piece : room;
-}
-
 static void must(size_t result)
 {
 	if (ZSTD_isError(result)) {
@@ -200,7 +264,7 @@ static size_t zstd_encode(
 	void *context, size_t at, size_t room, const uint8_t **wire_out, size_t *wire_length_out)
 {
 	struct stream *stream = context;
-	size_t left, length = piece_at(stream, room);
+	size_t left, length = corpus_piece(stream->bench, at, room);
 	ZSTD_inBuffer in = {.src = stream->bench->corpus.bytes + at, .size = length};
 	ZSTD_outBuffer out = {.dst = stream->out, .size = stream->capacity};
 
@@ -266,7 +330,7 @@ static size_t ssh_encode(
 	void *context, size_t at, size_t room, const uint8_t **wire_out, size_t *wire_length_out)
 {
 	struct stream *stream = context;
-	size_t length = piece_at(stream, room);
+	size_t length = corpus_piece(stream->bench, at, room);
 
 	stream->zlib.next_in = (Bytef *)(uintptr_t)(stream->bench->corpus.bytes + at);
 	stream->zlib.avail_in = (uInt)length;

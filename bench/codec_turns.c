@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define TURN_BYTES  ((size_t)4 << 20)
-#define PIECES_MAX  (TURN_BYTES / 256)
+#define PIECES_MAX  (TURN_BYTES / 64)
 #define WIRE_MAX    (TURN_BYTES * 2)
 #define WAIT_AT_END SIZE_MAX
 

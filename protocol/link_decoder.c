@@ -9,6 +9,7 @@
 #include "protocol/link_codec.h"
 #include "protocol/link_columns.h"
 #include "protocol/link_fields.h"
+#include "protocol/link_pack.h"
 #include "protocol/link_refer.h"
 #include "protocol/link_scan.h"
 #include "protocol/link_state.h"
@@ -16,7 +17,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 struct link_decoder {
 	struct link_source earlier;
@@ -29,7 +29,7 @@ struct link_decoder {
 	struct link_recompressor *recompressor;
 	bool has_recompressed, cannot_recompress; /* images of this batch */
 	uint8_t page[WAL_PAGE_BYTES];
-	ZSTD_DCtx *zstd;
+	struct link_unpacker *unpacker;
 	uint8_t *flat;  /* LINK_FRAME_BYTES */
 	uint8_t *coded; /* LINK_CODED_MAX */
 	uint8_t *raw;   /* LINK_FRAME_BYTES */
@@ -45,14 +45,12 @@ struct link_decoder *link_decoder_new(uint32_t segment_bytes, const struct link_
 	decoder->earlier = *earlier;
 	link_position_init(&decoder->position, LSN_INVALID, segment_bytes);
 	decoder->recompressor = link_recompressor_new();
-	decoder->zstd = ZSTD_createDCtx();
+	decoder->unpacker = link_unpacker_new();
 	decoder->flat = malloc(LINK_FRAME_BYTES);
 	decoder->coded = malloc(LINK_CODED_MAX);
 	decoder->raw = malloc(LINK_FRAME_BYTES);
-	if (decoder->recompressor == NULL || decoder->zstd == NULL || decoder->flat == NULL ||
-		decoder->coded == NULL || decoder->raw == NULL ||
-		ZSTD_isError(ZSTD_DCtx_setParameter(
-			decoder->zstd, ZSTD_d_windowLogMax, LINK_WINDOW_LOG))) {
+	if (decoder->recompressor == NULL || decoder->unpacker == NULL || decoder->flat == NULL ||
+		decoder->coded == NULL || decoder->raw == NULL) {
 		link_decoder_free(&decoder);
 	}
 	return decoder;
@@ -66,7 +64,7 @@ void link_decoder_free(struct link_decoder **decoder_at)
 		return;
 	}
 	link_recompressor_free(&decoder->recompressor);
-	ZSTD_freeDCtx(decoder->zstd);
+	link_unpacker_free(&decoder->unpacker);
 	free(decoder->flat);
 	free(decoder->coded);
 	free(decoder->raw);
@@ -74,26 +72,13 @@ void link_decoder_free(struct link_decoder **decoder_at)
 	*decoder_at = NULL;
 }
 
-static bool decompress(
-	struct link_decoder *decoder, const uint8_t *bytes, size_t length, size_t *coded_length_out)
+static bool unpack(struct link_decoder *decoder, bool is_plain, const uint8_t *bytes, size_t length,
+	size_t *coded_length_out)
 {
-	ZSTD_inBuffer in = {.src = bytes, .size = length};
-	ZSTD_outBuffer out = {.dst = decoder->coded, .size = LINK_CODED_MAX};
-
-	for (;;) {
-		size_t in_before = in.pos, out_before = out.pos;
-		size_t result = ZSTD_decompressStream(decoder->zstd, &out, &in);
-
-		if (ZSTD_isError(result)) {
-			return false;
-		}
-		if (in.pos == in_before && out.pos == out_before) {
-			break;
-		}
-	}
-	*coded_length_out = out.pos;
-	/* A full buffer may have more behind it; the encoder never fills it. */
-	return in.pos == in.size && out.pos < out.size;
+	return is_plain ? link_unpacker_get_plain(decoder->unpacker, bytes, length, decoder->coded,
+				  LINK_CODED_MAX, coded_length_out)
+			: link_unpacker_get(decoder->unpacker, bytes, length, decoder->coded,
+				  LINK_CODED_MAX, coded_length_out);
 }
 
 /* What the encoder's put_resumption() says. */
@@ -196,7 +181,7 @@ static bool get_data(
 	uint32_t count = piece->to - piece->from;
 
 	if (!link_has_fields(&decoder->state, slot, count, piece->is_whole)) {
-		return get_bytes(decoder, which, out, count);
+		return get_bytes(decoder, LINK_COLUMN_LONG, out, count);
 	}
 	return link_get_fields(&decoder->state, &decoder->columns, which, slot,
 		&decoder->position.head, piece->block == NULL, out, count);
@@ -455,17 +440,16 @@ static enum link_result decode_content(struct link_decoder *decoder,
 	const struct link_batch_header *header, const uint8_t *bytes, size_t length,
 	const char **reason_out)
 {
-	bool needs_plain = false;
+	bool is_plain = (header->flags & LINK_BATCH_IS_PLAIN) != 0, needs_plain = false;
 	size_t coded_length;
 
 	decoder->has_recompressed = decoder->cannot_recompress = false;
-	if (!decompress(decoder, bytes, length, &coded_length)) {
-		*reason_out = "batch cannot be decompressed";
+	if (!unpack(decoder, is_plain, bytes, length, &coded_length)) {
+		*reason_out = "batch cannot be unpacked";
 		return LINK_BAD;
 	}
-	*reason_out = (header->flags & LINK_BATCH_IS_PLAIN) != 0
-			      ? take_plain(decoder, header, coded_length)
-			      : put_together(decoder, header, coded_length, &needs_plain);
+	*reason_out = is_plain ? take_plain(decoder, header, coded_length)
+			       : put_together(decoder, header, coded_length, &needs_plain);
 	if (*reason_out != NULL) {
 		return needs_plain ? LINK_NEED_PLAIN : LINK_BAD;
 	}
@@ -498,7 +482,7 @@ enum link_result link_decoder_decode(struct link_decoder *decoder, const uint8_t
 		link_position_init(
 			&decoder->position, header.start, decoder->position.segment_bytes);
 		link_state_reset(&decoder->state);
-		ZSTD_DCtx_reset(decoder->zstd, ZSTD_reset_session_only);
+		link_unpacker_begin(decoder->unpacker);
 	} else if (!was_joined || header.start != decoder->position.lsn) {
 		decoded_out->reason = "batch continues a frame that is not being read";
 		return LINK_NEED_PLAIN;

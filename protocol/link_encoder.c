@@ -11,6 +11,7 @@
 #include "protocol/link_fields.h"
 #include "protocol/link_image_index.h"
 #include "protocol/link_kinds.h"
+#include "protocol/link_pack.h"
 #include "protocol/link_recompress.h"
 #include "protocol/link_refer.h"
 #include "protocol/link_scan.h"
@@ -19,7 +20,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 /* From here on a batch of its own for what is left costs little. */
 #define LONG_BATCH_BYTES 16384u
@@ -39,22 +39,11 @@ struct link_encoder {
 	uint8_t (*expanded)[WAL_PAGE_BYTES]; /* images of the record in progress, by block */
 	uint32_t room;                       /* for what images in this batch are longer as pages */
 	struct link_batch_stats *stats;
-	ZSTD_CCtx *zstd;
-	uint8_t *flat;  /* LINK_FRAME_BYTES */
-	uint8_t *coded; /* LINK_CODED_MAX */
+	struct link_packer *packer;
+	uint8_t *flat; /* LINK_FRAME_BYTES */
 	uint8_t *batch;
 	size_t batch_capacity;
 };
-
-static bool set_up_zstd(struct link_encoder *encoder)
-{
-	encoder->zstd = ZSTD_createCCtx();
-	return encoder->zstd != NULL &&
-	       !ZSTD_isError(ZSTD_CCtx_setParameter(
-		       encoder->zstd, ZSTD_c_compressionLevel, encoder->options.level)) &&
-	       !ZSTD_isError(
-		       ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_windowLog, LINK_WINDOW_LOG));
-}
 
 struct link_encoder *link_encoder_new(const struct link_encoder_options *options)
 {
@@ -72,12 +61,11 @@ struct link_encoder *link_encoder_new(const struct link_encoder_options *options
 	encoder->recompressor = link_recompressor_new();
 	encoder->expanded = calloc(WAL_BLOCKS_MAX, WAL_PAGE_BYTES);
 	encoder->flat = malloc(LINK_FRAME_BYTES);
-	encoder->coded = malloc(LINK_CODED_MAX);
-	encoder->batch_capacity = LINK_BATCH_HEADER_BYTES + ZSTD_compressBound(LINK_CODED_MAX) + 64;
+	encoder->packer = link_packer_new();
+	encoder->batch_capacity = LINK_BATCH_HEADER_BYTES + link_pack_bound(LINK_CODED_MAX);
 	encoder->batch = malloc(encoder->batch_capacity);
 	if (encoder->index == NULL || encoder->recompressor == NULL || encoder->expanded == NULL ||
-		encoder->flat == NULL || encoder->coded == NULL || encoder->batch == NULL ||
-		!set_up_zstd(encoder)) {
+		encoder->flat == NULL || encoder->packer == NULL || encoder->batch == NULL) {
 		link_encoder_free(&encoder);
 	}
 	return encoder;
@@ -96,9 +84,8 @@ void link_encoder_free(struct link_encoder **encoder_at)
 	}
 	link_recompressor_free(&encoder->recompressor);
 	free(encoder->expanded);
-	ZSTD_freeCCtx(encoder->zstd);
+	link_packer_free(&encoder->packer);
 	free(encoder->flat);
-	free(encoder->coded);
 	free(encoder->batch);
 	free(encoder);
 	*encoder_at = NULL;
@@ -240,7 +227,7 @@ static void put_data(struct link_encoder *encoder, const struct wal_record_head 
 		link_put_fields(&encoder->state, &encoder->columns, which, slot, head,
 			piece->block == NULL, bytes, length);
 	} else {
-		link_put_bytes(&encoder->columns, which, bytes, length);
+		link_put_bytes(&encoder->columns, LINK_COLUMN_LONG, bytes, length);
 	}
 }
 
@@ -443,39 +430,34 @@ static bool take_apart(struct link_encoder *encoder, const uint8_t *raw, uint32_
 	return put_headers(encoder, &scan, raw) && !encoder->columns.bad;
 }
 
-/* One flush of the frame's stream behind the header. */
-static bool compress(
-	struct link_encoder *encoder, const uint8_t *bytes, size_t length, size_t *batch_length_out)
-{
-	ZSTD_inBuffer in = {.src = bytes, .size = length};
-	ZSTD_outBuffer out = {.dst = encoder->batch,
-		.size = encoder->batch_capacity,
-		.pos = LINK_BATCH_HEADER_BYTES};
-	size_t left;
-
-	do {
-		left = ZSTD_compressStream2(encoder->zstd, &out, &in, ZSTD_e_flush);
-		if (ZSTD_isError(left)) {
-			return false;
-		}
-		assert(left == 0 || out.pos < out.size);
-	} while (left != 0 || in.pos < in.size);
-	*batch_length_out = out.pos;
-	return true;
-}
-
 static bool begin_frame(struct link_encoder *encoder)
 {
 	link_state_reset(&encoder->state);
 	encoder->is_started = false;
-	return !ZSTD_isError(ZSTD_CCtx_reset(encoder->zstd, ZSTD_reset_session_only)) &&
-	       !ZSTD_isError(ZSTD_CCtx_setParameter(
-		       encoder->zstd, ZSTD_c_compressionLevel, encoder->options.level));
+	return link_packer_begin(encoder->packer, encoder->options.level);
 }
 
-static bool is_small_enough(const struct link_encoder *encoder)
+static bool pack(struct link_encoder *encoder, size_t *length_out)
 {
-	return link_columns_bytes(&encoder->columns) <= LINK_CODED_MAX;
+	return link_columns_bytes(&encoder->columns) <= LINK_CODED_MAX &&
+	       link_packer_put(encoder->packer, &encoder->columns,
+		       encoder->batch + LINK_BATCH_HEADER_BYTES,
+		       encoder->batch_capacity - LINK_BATCH_HEADER_BYTES, length_out);
+}
+
+static bool go_plain(struct link_encoder *encoder, lsn_t start, const uint8_t *raw, uint32_t length,
+	size_t *length_out)
+{
+	encoder->position = encoder->before;
+	if (!encoder->is_started) {
+		link_position_init(&encoder->position, start, encoder->options.segment_bytes);
+	}
+	link_state_reset(&encoder->state);
+	link_position_follow(&encoder->position, raw, length, &encoder->pages, encoder->flat,
+		note_item, encoder);
+	return link_packer_put_plain(encoder->packer, raw, length,
+		encoder->batch + LINK_BATCH_HEADER_BYTES,
+		encoder->batch_capacity - LINK_BATCH_HEADER_BYTES, length_out);
 }
 
 bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_t *raw,
@@ -483,8 +465,8 @@ bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_
 	struct link_batch_stats *stats_out)
 {
 	struct link_batch_header header = {.version = LINK_VERSION, .start = start};
-	size_t coded_length;
-	bool is_coded, is_done;
+	size_t content_length = 0;
+	bool is_coded, is_done = true;
 
 	assert(length > 0 && length <= link_batch_limit(start) - start);
 	header.length = (uint32_t)length;
@@ -508,30 +490,19 @@ bool link_encoder_encode(struct link_encoder *encoder, lsn_t start, const uint8_
 				   : 0,
 		.index = encoder->index};
 	encoder->before = encoder->position;
-	is_coded = take_apart(encoder, raw, &header.length) && is_small_enough(encoder);
+	is_coded = take_apart(encoder, raw, &header.length) && pack(encoder, &content_length);
 	stats_out->raw_bytes = header.length;
 	if (is_coded) {
-		coded_length = link_columns_bytes(&encoder->columns);
-		link_columns_join(&encoder->columns, encoder->coded);
 		link_position_end_batch(&encoder->position, header.length);
 	} else {
 		header.flags |= LINK_BATCH_IS_PLAIN;
-		coded_length = header.length;
-		encoder->position = encoder->before;
-		if (!encoder->is_started) {
-			link_position_init(
-				&encoder->position, start, encoder->options.segment_bytes);
-		}
-		link_state_reset(&encoder->state);
-		link_position_follow(&encoder->position, raw, header.length, &encoder->pages,
-			encoder->flat, note_item, encoder);
+		is_done = go_plain(encoder, start, raw, header.length, &content_length);
 	}
-	is_done =
-		compress(encoder, is_coded ? encoder->coded : raw, coded_length, batch_length_out);
 	encoder->is_started = is_done;
 	header.check = link_batch_check(&header, raw);
 	link_batch_header_put(&header, encoder->batch);
 	*batch_out = encoder->batch;
+	*batch_length_out = LINK_BATCH_HEADER_BYTES + content_length;
 	stats_out->batch_bytes = (uint32_t)*batch_length_out;
 	link_stats_finish(stats_out, is_coded ? &encoder->columns : NULL);
 	return is_done;

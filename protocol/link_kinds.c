@@ -45,23 +45,30 @@ static void count_sent(struct link_batch_stats *stats, const struct link_columns
 {
 	static const enum link_column referred[] = {LINK_COLUMN_EARLIER, LINK_COLUMN_SKIP,
 		LINK_COLUMN_COPY, LINK_COLUMN_SHIFT, LINK_COLUMN_PATCH};
-	uint64_t total = link_columns_bytes(columns), rest = total, raw_rest = 0;
+	const struct link_column_bytes *image = &columns->column[LINK_COLUMN_IMAGE];
+	uint64_t total = 0, rest, raw_rest = 0;
 	uint64_t weight[LINK_KIND_COUNT] = {0};
 
-	for (size_t i = 0; i < sizeof(referred) / sizeof(referred[0]); i++) {
-		weight[LINK_KIND_IMAGE_REFERRED] += columns->column[referred[i]].length;
+	for (int i = 0; i < LINK_COLUMN_COUNT; i++) {
+		total += columns->column[i].at;
 	}
-	weight[LINK_KIND_IMAGE_COMPRESSED] = stats->raw[LINK_KIND_IMAGE_COMPRESSED];
-	weight[LINK_KIND_IMAGE_NEW] =
-		columns->column[LINK_COLUMN_IMAGE].length - stats->raw[LINK_KIND_IMAGE_COMPRESSED];
-	rest -= weight[LINK_KIND_IMAGE_REFERRED] + columns->column[LINK_COLUMN_IMAGE].length;
+	rest = total - image->at;
+	for (size_t i = 0; i < sizeof(referred) / sizeof(referred[0]); i++) {
+		weight[LINK_KIND_IMAGE_REFERRED] += columns->column[referred[i]].at;
+	}
+	rest -= weight[LINK_KIND_IMAGE_REFERRED];
+	if (image->length > 0) {
+		weight[LINK_KIND_IMAGE_COMPRESSED] =
+			image->at * stats->raw[LINK_KIND_IMAGE_COMPRESSED] / image->length;
+		weight[LINK_KIND_IMAGE_NEW] = image->at - weight[LINK_KIND_IMAGE_COMPRESSED];
+	}
 	for (int kind = LINK_KIND_HEAP; kind <= LINK_KIND_OTHER; kind++) {
 		raw_rest += stats->raw[kind];
 	}
 	for (int kind = LINK_KIND_HEAP; kind <= LINK_KIND_OTHER && raw_rest > 0; kind++) {
 		weight[kind] = rest * stats->raw[kind] / raw_rest;
 	}
-	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+	for (int kind = 0; kind < LINK_KIND_COUNT && total > 0; kind++) {
 		stats->sent[kind] = (uint32_t)(stats->batch_bytes * weight[kind] / total);
 	}
 }

@@ -15,8 +15,6 @@
 /* No WAL gets as far, and arithmetic on LSNs up to here cannot overflow. */
 #define LINK_LSN_MAX ((lsn_t)1 << 62)
 
-/* zstd never looks back further than a frame: 2 MB hold one, and what columns add. */
-#define LINK_WINDOW_LOG 21
 /* What is coded never takes more: else the batch goes plain. */
 #define LINK_CODED_MAX (LINK_FRAME_BYTES + LINK_FRAME_BYTES / 4)
 /* Of that, what images that go as pages may take beyond the bytes of a whole frame. */

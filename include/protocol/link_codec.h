@@ -5,15 +5,15 @@
  * A batch is a stretch of WAL that does not cross a multiple of LINK_FRAME_BYTES, cut anywhere. Its
  * records are taken apart into columns; page headers, links and checksums that follow from the rest
  * are left out; page images are written as copies from an earlier image of the page in WAL that
- * both ends hold; the columns of all batches of a frame are one zstd stream, flushed after each
- * batch. A frame begins at each multiple, and needs nothing for decoding but WAL before it. What
- * the encoder does not understand goes as it is, through the same stream.
+ * both ends hold; the columns are packed by models and a zstd stream that go on through the batches
+ * of a frame. A frame begins at each multiple, and needs nothing for decoding but WAL before it.
+ * What the encoder does not understand goes as it is, through the same stream.
  *
  * Every batch carries a checksum of its place and its raw bytes, and the decoder returns nothing
  * that does not match it. Byte tables: protocol/README.md.
  *
  * Pure: earlier WAL is read through callbacks. One encoder or decoder is for one thread at a time.
- * Memory: an encoder takes about 9 MB and its index, a decoder about 6 MB, whatever comes.
+ * Memory: an encoder takes about 10 MB and its index, a decoder about 6 MB, whatever comes.
  */
 #ifndef PROTOCOL_LINK_CODEC_H
 #define PROTOCOL_LINK_CODEC_H

@@ -2,9 +2,10 @@
  * link_columns: the coded content of one batch, as byte columns by kind of field.
  *
  * What is alike stands together, which is worth more to the compressor than the order in which it
- * came. On the wire: the length of each column as a varint (7 bits a byte, low ones first), then
- * the columns. A writer grows its own memory; a failed allocation makes it sticky-bad. A reader
- * never passes a column's end: a short read makes it sticky-bad and yields 0 or NULL.
+ * came. Joined: the length of each column as a varint (7 bits a byte, low ones first), then the
+ * columns; link_pack makes less of it. A writer grows its own memory; a failed allocation makes it
+ * sticky-bad. A reader never passes a column's end: a short read makes it sticky-bad and yields 0
+ * or NULL.
  */
 #ifndef PROTOCOL_LINK_COLUMNS_H
 #define PROTOCOL_LINK_COLUMNS_H
@@ -25,12 +26,13 @@ enum link_column {
 	LINK_COLUMN_COPY,    /* length of each copy, */
 	LINK_COLUMN_SHIFT,   /* and where it is copied from */
 	LINK_COLUMN_PATCH,   /* the literals between copies */
-	LINK_COLUMN_IMAGE,   /* images without an earlier one */
 	LINK_COLUMN_MASK,    /* which bytes of short data differ from the last ones of the shape */
-	LINK_COLUMN_DATA,    /* data of blocks */
-	LINK_COLUMN_MAIN,    /* main data */
 	LINK_COLUMN_RAW,     /* bytes of records that are not taken apart */
 	LINK_COLUMN_EXTRA,   /* checksums and links to the previous record that do not follow */
+	LINK_COLUMN_DATA,    /* those bytes, of data of blocks */
+	LINK_COLUMN_MAIN,    /* and of main data */
+	LINK_COLUMN_IMAGE,   /* images without an earlier one */
+	LINK_COLUMN_LONG,    /* longer data */
 	LINK_COLUMN_COUNT,
 };
 
@@ -38,7 +40,7 @@ struct link_column_bytes {
 	uint8_t *bytes;
 	size_t length;
 	size_t capacity; /* 0: not owned, being read */
-	size_t at;
+	size_t at;       /* reading; of what was packed: the bytes it came to */
 };
 
 struct link_columns {

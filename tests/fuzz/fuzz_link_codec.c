@@ -1,15 +1,15 @@
 /*
- * Both ends of a link. The first byte says what the rest is: a batch for a decoder; the content of
- * one, which is compressed first; or WAL, which is cut, encoded, decoded and compared.
+ * Both ends of a link. The first byte says what the rest is: a batch for a decoder; the columns of
+ * one, which are packed first; or WAL, which is cut, encoded, decoded and compared.
  */
 #include "fuzz.h"
 
 #include "protocol/link_batch.h"
+#include "protocol/link_pack.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #define START         ((lsn_t)3 << 20)
 #define SEGMENT_BYTES (1u << 20)
@@ -36,6 +36,7 @@ static size_t read_past(void *context, lsn_t lsn, size_t length, const uint8_t *
  * using them. */
 static struct link_encoder *encoder;
 static struct link_decoder *decoder;
+static struct link_packer *packer;
 static struct past past;
 
 static void set_up(void)
@@ -49,7 +50,8 @@ static void set_up(void)
 
 	encoder = link_encoder_new(&options);
 	decoder = link_decoder_new(SEGMENT_BYTES, &options.earlier);
-	assert(encoder != NULL && decoder != NULL);
+	packer = link_packer_new();
+	assert(encoder != NULL && decoder != NULL && packer != NULL);
 }
 
 static void decode_any(const uint8_t *bytes, size_t length)
@@ -63,22 +65,32 @@ static void decode_any(const uint8_t *bytes, size_t length)
 	}
 }
 
+/* The columns one after the other, each with its length before it. */
 static void decode_content(const uint8_t *bytes, size_t length)
 {
 	struct link_batch_header header = {.version = LINK_VERSION,
 		.flags = LINK_BATCH_BEGINS_FRAME,
 		.start = START,
 		.length = length < 2 ? 1 : 1u + (bytes[0] | (uint32_t)bytes[1] << 8)};
-	size_t room = LINK_BATCH_HEADER_BYTES + ZSTD_compressBound(length);
+	static struct link_columns columns;
+	size_t at = 2, room = LINK_BATCH_HEADER_BYTES + link_pack_bound(length);
 	uint8_t *batch = malloc(room);
 	size_t count;
 
-	assert(batch != NULL);
+	assert(batch != NULL && link_packer_begin(packer, 1));
+	link_columns_reset(&columns);
+	for (int i = 0; i < LINK_COLUMN_COUNT && at < length; i++) {
+		size_t left = length - at - 1;
+
+		count = bytes[at] < left ? bytes[at] : left;
+		link_put_bytes(&columns, (enum link_column)i, bytes + at + 1, count);
+		at += 1 + count;
+	}
 	link_batch_header_put(&header, batch);
-	count = ZSTD_compress(batch + LINK_BATCH_HEADER_BYTES, room - LINK_BATCH_HEADER_BYTES,
-		bytes + (length < 2 ? length : 2), length < 2 ? 0 : length - 2, 1);
-	assert(!ZSTD_isError(count));
-	decode_any(batch, LINK_BATCH_HEADER_BYTES + count);
+	if (link_packer_put(packer, &columns, batch + LINK_BATCH_HEADER_BYTES,
+		    room - LINK_BATCH_HEADER_BYTES, &count)) {
+		decode_any(batch, LINK_BATCH_HEADER_BYTES + count);
+	}
 	free(batch);
 }
 
