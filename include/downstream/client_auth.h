@@ -36,7 +36,7 @@ struct client_auth_request {
 	const struct sockaddr_storage *peer;
 	const struct tls_names *certificate; /* whom the verified client certificate names; NULL:
 						there is none */
-	const uint8_t *channel_binding; /* tls-server-end-point, or NULL */
+	const uint8_t *channel_binding;      /* tls-server-end-point, or NULL */
 	size_t channel_binding_length;
 };
 

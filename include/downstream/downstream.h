@@ -71,6 +71,8 @@ struct downstream_options {
 	 * replayed or left, or a new one counts. On a sender loop: only ring a wake. NULL: nobody
 	 * wants to know. */
 	void (*on_replayed)(void *context);
+	/* What downstream_flushed_lsn() answers may have moved. Likewise. */
+	void (*on_flushed)(void *context);
 	void *context;
 };
 
@@ -88,6 +90,8 @@ struct standby_backup {
 	uint64_t done_bytes;
 	uint64_t total_bytes; /* estimated; 0: not known */
 };
+
+#define DOWNSTREAM_STANDBYS_MAX 1000 /* that can be waited for */
 
 struct standby_stats {
 	uint32_t pid; /* as told in BackendKeyData */
@@ -148,6 +152,9 @@ void downstream_stop(struct downstream *downstream, int64_t timeout_us, struct l
 /* Lowest replay position among standbys on tli that have caught up once; LSN_INVALID: none. One
  * thread at a time: on_replayed is told of what would change the last answer. */
 lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli);
+/* What that many standbys on tli have flushed: the standbys-th highest position they report;
+ * LSN_INVALID: fewer report one. standbys: from 1 to DOWNSTREAM_STANDBYS_MAX. Any thread. */
+lsn_t downstream_flushed_lsn(struct downstream *downstream, tli_t tli, unsigned standbys);
 /* hot_standby_feedback of all standbys together, those that are away from their slots included: the
  * older of each; 0: nobody asks. Epochs in the upper half: (epoch << 32 | xid). */
 void downstream_oldest_xmin(

@@ -58,7 +58,8 @@ struct downstream_shared {
 	void *context;
 	/* What downstream_replayed_lsn() would answer may have moved; NULL: never mind. */
 	void (*on_replayed)(void *context);
-	void *replayed_context;
+	void (*on_flushed)(void *context); /* likewise of downstream_flushed_lsn() */
+	void *replayed_context;            /* of both */
 	_Atomic lsn_t replayed_told; /* what it answered last; UINT64_MAX: it is being asked */
 };
 

@@ -105,6 +105,7 @@ struct downstream_session {
 	bool is_console_busy; /* takes no message now; the session is not freed before it is idle */
 
 	struct standby_progress progress;
+	lsn_t flushed_lsn;  /* as last told by the standby */
 	lsn_t replayed_lsn; /* what standby_progress_replayed() last answered */
 };
 

@@ -27,7 +27,7 @@ struct replication_context {
 	bool forward_flushed; /* positions told are those on disk */
 	const struct session_settings *settings;
 	const char *relay_name;
-	const char *page_url; /* beside an offer of a link; NULL or "": none */
+	const char *page_url;                /* beside an offer of a link; NULL or "": none */
 	const struct link_offer *link_offer; /* NULL: none is made */
 };
 

@@ -1,9 +1,9 @@
 /*
- * stranger_log: lines about clients that have not proved who they are, so that none of them can fill
- * the log or hide another in it.
+ * stranger_log: lines about clients that have not proved who they are, so that none of them can
+ * fill the log or hide another in it.
  *
- * Of each address (of IPv6: its /64) and interval so many lines are written, of all together so many;
- * how many were left out, and whose, is said when the interval is over. One per loop, on it.
+ * Of each address (of IPv6: its /64) and interval so many lines are written, of all together so
+ * many; how many were left out, and whose, is said when the interval is over. One per loop, on it.
  */
 #ifndef DOWNSTREAM_STRANGER_LOG_H
 #define DOWNSTREAM_STRANGER_LOG_H

@@ -134,7 +134,7 @@ struct wal_stream {
 	bool is_lane;                      /* of another stream, which speaks for it */
 	bool is_divided;                   /* others carry some of what is before the cursor */
 	bool is_at_tip;
-	bool is_missing; /* what comes next is wanted from the upstream */
+	bool is_missing;   /* what comes next is wanted from the upstream */
 	bool is_copy_done; /* our CopyDone is sent: nothing of the stream may follow */
 	bool is_answer_owed;
 	bool is_stopping;

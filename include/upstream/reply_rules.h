@@ -80,6 +80,9 @@ bool reply_rules_must_yield(const struct reply_rules *rules,
 void reply_rules_sent(struct reply_rules *rules, const struct reply_positions *positions,
 	bool wanted_answer, int64_t now_us);
 
+/* Of two deadlines, 0 being none. */
+int64_t reply_earliest_us(int64_t a_us, int64_t b_us);
+
 /* hot_standby_feedback: at once when a connection begins with something to hold, at every status
  * interval while there is, and once with zeros when there is no longer. Zeros at the first interval
  * of a connection too: the server's slot remembers what an earlier one held. */

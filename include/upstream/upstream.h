@@ -15,6 +15,7 @@
 #include "protocol/lsn.h"
 #include "spool/cluster.h"
 #include "spool/wal_store.h"
+#include "upstream/acknowledge.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,8 +30,9 @@ struct upstream_options {
 	const char *slot;          /* "": none */
 	enum upstream_start start; /* where an empty spool begins */
 	lsn_t start_lsn;
-	bool remote_apply_flush; /* report apply = flush */
-	bool wants_link;         /* of an upstream that is a relay */
+	bool remote_apply_flush;               /* report apply = flush */
+	struct acknowledge_limits acknowledge; /* what flush means: how many standbys too */
+	bool wants_link;                       /* of an upstream that is a relay */
 	unsigned lanes; /* connections of a link; 0: as many as help; 1: never more than one */
 	int64_t status_interval_us;  /* 10 s */
 	int64_t receiver_timeout_us; /* 60 s; 0: off */
@@ -40,6 +42,8 @@ struct upstream_options {
 	struct wal_store *store;
 	/* Lowest replay position of the standbys behind us; LSN_INVALID: none. NULL: none. */
 	lsn_t (*replayed_lsn)(void *context, tli_t tli);
+	/* What that many of them have flushed; LSN_INVALID: nothing. NULL: there are none. */
+	lsn_t (*standbys_flushed_lsn)(void *context, tli_t tli, unsigned standbys);
 	/* hot_standby_feedback of the standbys behind us. NULL: none. */
 	void (*oldest_xmin)(void *context, uint64_t *xmin_out, uint64_t *catalog_xmin_out);
 	void *context;
@@ -62,8 +66,8 @@ struct upstream_stats {
 	char last_error[512]; /* "" when streaming */
 	bool has_gap;         /* upstream no longer has the WAL that comes next */
 	bool has_diverged;
-	int64_t slot_remade_us; /* Unix time: our slot was missing, and the present or last
-				   connection made it again; 0: it was there */
+	int64_t slot_remade_us;  /* Unix time: our slot was missing, and the present or last
+				    connection made it again; 0: it was there */
 	int64_t state_since_us;  /* Unix time */
 	int64_t last_message_us; /* Unix time of the last message; 0: never */
 	uint64_t reconnects;
@@ -81,6 +85,7 @@ struct upstream_stats {
 	char page_url[256];           /* of the upstream's status page, a relay's; "": not told */
 	char slot[64];
 	int64_t max_slot_wal_keep_bytes; /* the upstream's; -1: no limit; -2: not known */
+	bool is_acknowledging_alone;     /* too few standbys held it in time: our own disk counts */
 };
 
 const char *upstream_state_name(enum upstream_state state);
@@ -94,8 +99,8 @@ void upstream_stop(struct upstream *upstream, struct loop *loop, loop_call *stop
 /* New conninfo, slot, timeouts (strings are copied): reconnects only if conninfo or slot changed.
  */
 void upstream_reload(struct upstream *upstream, const struct upstream_options *options);
-/* Any thread, until upstream_free(): what replayed_lsn or oldest_xmin answer may have moved. Rung
- * any number of times, looked at once a turn of the loop. */
+/* Any thread, until upstream_free(): what replayed_lsn, standbys_flushed_lsn or oldest_xmin answer
+ * may have moved. Rung any number of times, looked at once a turn of the loop. */
 void upstream_replayed(struct upstream *upstream);
 /* Any thread, until upstream_free(). After a gap: begins a new range with the segment of lsn, and
  * follows the upstream from there. done is called on the upstream's loop; its errors carry SQLSTATE.

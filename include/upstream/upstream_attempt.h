@@ -40,6 +40,9 @@ struct upstream_attempt {
 	struct wal_receiver receiver;
 	struct deadlines deadlines;
 	bool is_open;
+	/* Kept from one attempt to the next. */
+	struct acknowledge acknowledge;
+	atomic_bool acknowledges_alone; /* any thread */
 };
 
 /* The attempt must be zeroed or have ended. false: it has not begun, no callback comes. */

@@ -58,14 +58,15 @@ struct upstream_handshake {
 	bool has_link; /* the server is a relay that takes these terms */
 	struct link_terms link;
 	char page_url[LINK_PAGE_URL_SIZE]; /* of a relay's status page; "": none told */
-	int64_t max_slot_wal_keep_bytes; /* -1: no limit; -2: not known */
+	int64_t max_slot_wal_keep_bytes;   /* -1: no limit; -2: not known */
 	struct timeline_history theirs;
 	char *history_text; /* of server_tli, as it came */
 	size_t history_length;
 	tli_t asked_tli;
 
 	bool slot_was_known;
-	int64_t slot_remade_us; /* Unix time: it was known, missing, and made again; 0: it was not */
+	int64_t slot_remade_us; /* Unix time: it was known, missing, and made again; 0: it was not
+				 */
 	enum upstream_slot_state slot_state;
 	lsn_t slot_restart_lsn;
 	struct start_search search;

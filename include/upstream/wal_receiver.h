@@ -13,12 +13,14 @@
 #include "protocol/lsn.h"
 #include "protocol/repl_message.h"
 #include "spool/wal_store.h"
+#include "upstream/acknowledge.h"
 #include "upstream/link_lanes.h"
 #include "upstream/link_receiver.h"
 #include "upstream/reply_rules.h"
 #include "upstream/upstream_failure.h"
 #include "upstream/upstream_session.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,9 +38,13 @@ struct wal_receiver_options {
 	const struct link_terms *link; /* agreed on with the server; NULL: a plain stream */
 	unsigned lanes;                /* of a link, as in upstream_options */
 	struct reply_limits limits;
+	struct acknowledge_limits acknowledge_limits;
+	struct acknowledge *acknowledge; /* the owner's: outlives streams; on the loop */
+	atomic_bool *is_alone;           /* what it says last; any thread */
 	bool remote_apply_flush;
 	/* As in upstream_options. */
 	lsn_t (*replayed_lsn)(void *context, tli_t tli);
+	lsn_t (*standbys_flushed_lsn)(void *context, tli_t tli, unsigned standbys);
 	void (*oldest_xmin)(void *context, uint64_t *xmin_out, uint64_t *catalog_xmin_out);
 	void *source_context;
 
@@ -64,6 +70,7 @@ struct wal_receiver {
 	bool is_settled;            /* on_streaming was called */
 	bool is_ended_orderly;      /* the server said "COPY 0": it shuts down */
 	bool must_look;             /* a message has changed what is due */
+	int64_t acknowledge_us;     /* when more may be acknowledged; 0: when standbys say so */
 	lsn_t overlap_lsn;          /* end of what both sides had when it began */
 	struct reply_rules rules;
 	struct feedback_rules feedback;

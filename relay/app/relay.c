@@ -8,6 +8,7 @@
 #include "app/accounting.h"
 #include "app/alerting.h"
 #include "app/backup_passthrough.h"
+#include "app/data_directory.h"
 #include "app/named_files.h"
 #include "app/operator_orders.h"
 #include "app/relay_options.h"
@@ -24,14 +25,12 @@
 #include "observe/status_server.h"
 #include "upstream/backfill.h"
 
-#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 /* How long a clean stop waits for standbys to confirm what they were sent. */
 #define STOP_TIMEOUT_US    5000000
 #define REPLACE_TIMEOUT_US 200000
-#define PATH_SIZE          4096
 
 struct relay {
 	char *config_path;
@@ -49,6 +48,7 @@ struct relay {
 	struct loop *upstream_loop;
 	struct watchdog *watchdog;
 	struct upstream *upstream;
+	atomic_bool waits_for_standbys; /* to acknowledge */
 	struct backfill *backfill;
 	struct accounting *accounting;
 	struct alerting *alerting;
@@ -64,45 +64,19 @@ struct relay {
 	size_t kept_count;
 };
 
-static char *path_in(const char *directory, const char *name)
-{
-	char path[PATH_SIZE];
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	return memory_copy_text(path);
-}
-
-static bool make_data_directory(const char *path, struct error *err)
-{
-	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		return error_set_errno(err, "could not create data directory \"%s\"", path);
-	}
-	struct stat info;
-	if (stat(path, &info) != 0) {
-		return error_set_errno(err, "could not look at data directory \"%s\"", path);
-	}
-	if (!S_ISDIR(info.st_mode)) {
-		return error_set(err, ERROR_INVALID, "\"%s\" is not a directory", path);
-	}
-	if ((info.st_mode & 077) != 0) {
-		error_set(err, ERROR_DENIED, "data directory \"%s\" is open to others", path);
-		return error_hint(err, "chmod 0700 \"%s\"", path);
-	}
-	return true;
-}
-
 static bool open_spool(struct relay *relay, struct error *err)
 {
 	const char *data_dir = relay->config->relay.data_dir;
-	if (!make_data_directory(data_dir, err)) {
+	if (!data_directory_make(data_dir, err)) {
 		return false;
 	}
-	char *pid_path = path_in(data_dir, "walrelay.pid");
+	char *pid_path = data_directory_path(data_dir, "walrelay.pid");
 	bool is_locked = pid_file_acquire(pid_path, &relay->lock, err);
 	free(pid_path);
 	if (!is_locked) {
 		return false;
 	}
-	char *database_path = path_in(data_dir, "state.db");
+	char *database_path = data_directory_path(data_dir, "state.db");
 	relay->database = database_open(database_path, err);
 	free(database_path);
 	if (relay->database == NULL) {
@@ -114,7 +88,7 @@ static bool open_spool(struct relay *relay, struct error *err)
 	if (relay->pins == NULL) {
 		return false;
 	}
-	relay->wal_directory = path_in(data_dir, "wal");
+	relay->wal_directory = data_directory_path(data_dir, "wal");
 	struct wal_store_options options = relay_store_options(relay->config, relay->wal_directory);
 	options.pins = relay->pins;
 	relay->store = wal_store_open(&options, relay->database, relay->slots, err);
@@ -129,10 +103,25 @@ static lsn_t replayed_lsn(void *context, tli_t tli)
 	return downstream_replayed_lsn(relay->downstream, tli);
 }
 
+static lsn_t standbys_flushed_lsn(void *context, tli_t tli, unsigned standbys)
+{
+	struct relay *relay = context;
+	return downstream_flushed_lsn(relay->downstream, tli, standbys);
+}
+
 static void oldest_xmin(void *context, uint64_t *xmin_out, uint64_t *catalog_xmin_out)
 {
 	struct relay *relay = context;
 	downstream_oldest_xmin(relay->downstream, xmin_out, catalog_xmin_out);
+}
+
+/* On any thread. Only those who wait for standbys want to know. */
+static void on_flushed(void *context)
+{
+	struct relay *relay = context;
+	if (atomic_load(&relay->waits_for_standbys)) {
+		upstream_replayed(relay->upstream);
+	}
 }
 
 /* Sessions end before the upstream is freed, and none begins before it is there. */
@@ -145,11 +134,13 @@ static void on_replayed(void *context)
 static struct upstream_options upstream_options(struct relay *relay)
 {
 	struct upstream_options options = relay_upstream_options(relay->config);
+	atomic_store(&relay->waits_for_standbys, options.acknowledge.standbys > 0);
 	options.loop = relay->upstream_loop;
 	options.database = relay->database;
 	options.cluster = relay->cluster;
 	options.store = relay->store;
 	options.replayed_lsn = replayed_lsn;
+	options.standbys_flushed_lsn = standbys_flushed_lsn;
 	options.oldest_xmin = oldest_xmin;
 	options.context = relay;
 	return options;
@@ -215,6 +206,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		.link = relay_downstream_link(relay->config),
 		.limits = relay_downstream_limits(relay->config, &relay->access),
 		.on_replayed = on_replayed,
+		.on_flushed = on_flushed,
 		.context = relay,
 	};
 	relay->downstream = downstream_new(&options, err);

@@ -54,6 +54,8 @@ struct upstream_options relay_upstream_options(const struct config *config)
 		.slot = config->upstream.slot,
 		.start = config->upstream.start.kind,
 		.start_lsn = config->upstream.start.lsn,
+		.acknowledge = {config->upstream.acknowledge.standbys,
+			config->upstream.acknowledge_timeout_us},
 		.remote_apply_flush = config->upstream.remote_apply == CONFIG_REMOTE_APPLY_FLUSH,
 		.wants_link = config->link.compression == CONFIG_COMPRESSION_ZSTD,
 		.lanes = lanes(config),

@@ -139,6 +139,19 @@ static void write_spool(const json_t *status, FILE *out)
 		human_bytes(number(spool, "disk_free_bytes"), is_free));
 }
 
+/* What is asked before a promotion. */
+static void write_drained(const json_t *status, FILE *out)
+{
+	const json_t *upstream = json_object_get(status, "upstream");
+	fprintf(out, "drained: %s\n",
+		json_is_true(json_object_get(status, "drained")) ? "yes" : "no");
+	if (json_is_true(json_object_get(upstream, "acknowledges_alone"))) {
+		fputs("acknowledging alone: too few standbys hold what the primary takes for "
+		      "safe\n",
+			out);
+	}
+}
+
 static void write_alerts(const json_t *status, FILE *out)
 {
 	const json_t *list = json_object_get(status, "alerts");
@@ -230,6 +243,7 @@ void status_screen_write(const json_t *status, FILE *out)
 		text(status, "version", version), text(status, "time", time));
 	write_upstream(status, out);
 	write_spool(status, out);
+	write_drained(status, out);
 	write_alerts(status, out);
 	write_destinations(status, out);
 	write_standbys(status, out);

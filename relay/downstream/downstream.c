@@ -165,6 +165,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->on_slot_freed = on_slot_freed;
 	shared->context = downstream;
 	shared->on_replayed = options->on_replayed;
+	shared->on_flushed = options->on_flushed;
 	shared->replayed_context = options->context;
 	atomic_init(&shared->replayed_told, UINT64_MAX);
 	shared->limiter = rate_limiter_new();
@@ -382,6 +383,35 @@ lsn_t downstream_replayed_lsn(struct downstream *downstream, tli_t tli)
 	visit_all(downstream, visit_replayed, &replayed);
 	atomic_store(&downstream->shared.replayed_told, replayed.lowest);
 	return replayed.lowest;
+}
+
+struct flushed {
+	tli_t tli;
+	unsigned count;
+	lsn_t highest[DOWNSTREAM_STANDBYS_MAX]; /* the first is the highest */
+};
+
+static void visit_flushed(void *context, struct downstream_session *session)
+{
+	struct flushed *flushed = context;
+	const struct standby_progress *progress = downstream_session_progress(session);
+	lsn_t lsn = progress_get(progress->flush_lsn);
+	if (progress_get(progress->tli) != flushed->tli) {
+		return;
+	}
+	for (unsigned i = 0; i < flushed->count && lsn != LSN_INVALID; i++) {
+		lsn_t lower = lsn_min(lsn, flushed->highest[i]);
+		flushed->highest[i] = lsn_max(lsn, flushed->highest[i]);
+		lsn = lower;
+	}
+}
+
+lsn_t downstream_flushed_lsn(struct downstream *downstream, tli_t tli, unsigned standbys)
+{
+	struct flushed flushed = {.tli = tli, .count = standbys};
+	assert(standbys >= 1 && standbys <= DOWNSTREAM_STANDBYS_MAX);
+	visit_all(downstream, visit_flushed, &flushed);
+	return flushed.highest[standbys - 1];
 }
 
 struct oldest {

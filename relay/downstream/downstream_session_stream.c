@@ -97,12 +97,25 @@ static void note_replayed(struct downstream_session *session)
 	}
 }
 
+static void note_flushed(struct downstream_session *session)
+{
+	const struct downstream_shared *shared = session->host->shared;
+	lsn_t lsn = progress_get(session->progress.tli) == 0
+			    ? LSN_INVALID
+			    : progress_get(session->progress.flush_lsn);
+	if (shared->on_flushed != NULL && lsn != session->flushed_lsn) {
+		session->flushed_lsn = lsn;
+		shared->on_flushed(shared->replayed_context);
+	}
+}
+
 void session_close_stream(struct downstream_session *session)
 {
 	wal_stream_free(&session->stream);
 	session_release_slot(session);
 	standby_progress_end_stream(&session->progress);
 	note_replayed(session);
+	note_flushed(session);
 }
 
 /* The stream's result: what comes after its timeline, when that is no longer the current one. */
@@ -212,6 +225,7 @@ static bool do_step(
 	struct downstream_session *session, enum wal_stream_step step, const struct error *err)
 {
 	note_replayed(session);
+	note_flushed(session);
 	switch (step) {
 	case WAL_STREAM_GOES_ON: break;
 	case WAL_STREAM_TIMELINE_ENDED: on_stream_ended(session, false); break;

@@ -83,6 +83,10 @@ static const struct alert_rule rules[] = {
 		"The WAL that comes next is not there any more. What is held is still served; if "
 		"no "
 		"other upstream has it, begin a new range with walrelay reset --from LSN."},
+	[ALERT_ACKNOWLEDGES_ALONE] = {"acknowledges_alone", ALERT_LADDER_ACKNOWLEDGE, true, false,
+		0, 10 * SECOND,
+		"Bring standbys back, or lower acknowledge: until then what the primary takes for "
+		"safe is on this relay's disk alone."},
 	[ALERT_SPOOL_SHORT] = {"spool_short", ALERT_LADDER_SPOOL, false, false, 5 * SECOND, MINUTE,
 		"Make room on the disk, or lower retain_size: below min_free it stops receiving."},
 	[ALERT_SPOOL_FULL] = {"spool_full", ALERT_LADDER_SPOOL, true, false, 0, MINUTE,

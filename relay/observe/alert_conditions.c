@@ -333,6 +333,18 @@ static void find_upstream_slot(const struct alert_input *input, struct alert_con
 	find_upstream_slot_behind(input, out);
 }
 
+static void find_acknowledge(const struct alert_input *input, struct alert_conditions *out)
+{
+	if (!input->snapshot->upstream.is_acknowledging_alone) {
+		return;
+	}
+	struct alert_condition *condition =
+		alert_conditions_add(out, ALERT_ACKNOWLEDGES_ALONE, SUBJECT_UPSTREAM);
+	alert_condition_say(condition,
+		"too few standbys hold what is acknowledged: our own disk is all that does");
+	alert_condition_figure(condition, "flushed_lsn", input->snapshot->store.flushed_lsn);
+}
+
 /* --- the spool and certificates --------------------------------------------------------------- */
 
 static void find_spool(const struct alert_input *input, struct alert_conditions *out)
@@ -389,6 +401,7 @@ void alert_conditions_find(const struct alert_input *input, struct alert_conditi
 	find_pins(input, conditions_out);
 	find_upstream_state(input, conditions_out);
 	find_upstream_slot(input, conditions_out);
+	find_acknowledge(input, conditions_out);
 	find_spool(input, conditions_out);
 	find_certificates(input, conditions_out);
 }

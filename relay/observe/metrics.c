@@ -24,6 +24,9 @@ static void write_upstream(const struct snapshot *snapshot, struct evbuffer *out
 		snapshot->store.received_lsn, "Last WAL byte + 1 received and written.");
 	metrics_write_number(out, "walrelay_upstream_flushed_lsn_bytes", "gauge",
 		snapshot->store.flushed_lsn, "Last WAL byte + 1 made durable and acknowledged.");
+	metrics_write_number(out, "walrelay_upstream_acknowledges_alone", "gauge",
+		upstream->is_acknowledging_alone,
+		"1 while too few standbys hold what is acknowledged (acknowledge = standbys N).");
 	metrics_write_number(out, "walrelay_upstream_reconnects_total", "counter",
 		upstream->reconnects, "Times the connection to the upstream was made anew.");
 	metrics_write_number(out, "walrelay_upstream_wal_bytes_total", "counter",

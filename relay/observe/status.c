@@ -7,9 +7,12 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/memory.h"
 #include "observe/history_json.h"
 #include "observe/json_values.h"
+#include "observe/promotion.h"
 #include "observe/status_alerts.h"
 #include "observe/usage.h"
 
@@ -42,6 +45,7 @@ static json_t *upstream_object(const struct snapshot *snapshot)
 	json_put(object, "has_diverged", json_boolean(upstream->has_diverged));
 	json_put(object, "last_message", json_time(upstream->last_message_us));
 	json_put(object, "server_end_lsn", json_lsn(upstream->server_end_lsn));
+	json_put(object, "acknowledges_alone", json_boolean(upstream->is_acknowledging_alone));
 	json_put(object, "reconnects", json_bytes(upstream->reconnects));
 	json_put(object, "wal_bytes", json_bytes(upstream->wal_bytes));
 	json_put(object, "wire_bytes", json_bytes(upstream->wire_bytes));
@@ -233,6 +237,29 @@ static json_t *pin_object(const struct snapshot *snapshot, const struct pin_stat
 	return object;
 }
 
+/* As SHOW PROMOTION: the one to promote first. */
+static json_t *promotion_array(const struct snapshot *snapshot)
+{
+	struct promotion_candidate *candidates =
+		memory_new((snapshot->standby_count + 1) * sizeof(*candidates));
+	json_t *array = json_array();
+	size_t count = promotion_rank(snapshot, candidates);
+	for (size_t i = 0; i < count; i++) {
+		const struct promotion_candidate *candidate = &candidates[i];
+		json_t *object = json_object();
+		json_put(object, "pid", json_integer(candidate->standby->pid));
+		json_put(object, "application_name",
+			json_string(candidate->standby->application_name));
+		json_put(object, "peer", json_string(candidate->standby->peer));
+		json_put(object, "is_link", json_boolean(candidate->standby->is_link));
+		json_put(object, "held_lsn", json_lsn(candidate->held_lsn));
+		json_put(object, "lost_bytes", json_bytes(candidate->lost_bytes));
+		json_array_append_new(array, object);
+	}
+	free(candidates);
+	return array;
+}
+
 char *status_format(const struct snapshot *snapshot, const struct history *history)
 {
 	json_t *root = json_object();
@@ -263,6 +290,8 @@ char *status_format(const struct snapshot *snapshot, const struct history *histo
 	json_put(root, "time_zone", json_string(snapshot->time_zone));
 	json_put(root, "slots", slots);
 	json_put(root, "pins", pins);
+	json_put(root, "drained", json_boolean(promotion_is_drained(snapshot)));
+	json_put(root, "promotion", promotion_array(snapshot));
 	json_put(root, "alerts", status_alerts(snapshot));
 	json_put(root, "alert_channels", status_alert_channels(snapshot));
 	if (history != NULL) {

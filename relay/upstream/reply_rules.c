@@ -40,7 +40,7 @@ struct reply_positions reply_rules_positions(
 	return positions;
 }
 
-static int64_t earliest(int64_t a_us, int64_t b_us)
+int64_t reply_earliest_us(int64_t a_us, int64_t b_us)
 {
 	if (a_us == 0 || b_us == 0) {
 		return a_us + b_us;
@@ -80,7 +80,7 @@ struct reply_decision reply_rules_decide(
 	int64_t answer_us = answer_due_us(rules, positions);
 	int64_t status_us = status_due_us(rules);
 	int64_t timeout_us = rules->limits.receiver_timeout_us;
-	int64_t next_us = earliest(answer_us, status_us);
+	int64_t next_us = reply_earliest_us(answer_us, status_us);
 
 	decision.wants_flush = rules->asked_us != 0 && positions->flush_lsn < positions->write_lsn;
 	decision.is_due = rules->sent_us == 0 || positions->flush_lsn > rules->sent_flush_lsn ||
@@ -91,7 +91,7 @@ struct reply_decision reply_rules_decide(
 
 		decision.has_timed_out = silent_us >= timeout_us;
 		decision.wants_answer = !rules->is_pinged && silent_us >= timeout_us / 2;
-		next_us = earliest(next_us,
+		next_us = reply_earliest_us(next_us,
 			rules->heard_us + (rules->is_pinged ? timeout_us : timeout_us / 2));
 	}
 	/* The first status asks too, so that an idle server shows at once that it streams. */

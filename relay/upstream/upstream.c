@@ -228,9 +228,11 @@ static void on_streaming(void *context)
 /* Under the mutex. */
 static void add_link_stats(struct upstream_stats *stats, struct link_receiver *link)
 {
-	struct link_receiver_stats more;
+	struct link_receiver_stats more = {0};
 
-	link_receiver_take_stats(link, &more);
+	if (link != NULL) {
+		link_receiver_take_stats(link, &more);
+	}
 	stats->link_batches += more.batches;
 	stats->link_raw_bytes += more.raw_bytes;
 	stats->link_batch_bytes += more.batch_bytes;
@@ -245,16 +247,13 @@ static void on_received(void *context)
 
 	pthread_mutex_lock(&upstream->mutex);
 	upstream->stats.link_lanes = wal_receiver_link_lanes(receiver);
-	if (receiver->link != NULL) {
-		add_link_stats(&upstream->stats, receiver->link);
-	}
+	add_link_stats(&upstream->stats, receiver->link);
 	upstream->stats.wal_bytes += receiver->wal_bytes;
 	upstream->stats.wire_bytes += receiver->wire_bytes;
 	upstream->stats.server_end_lsn = receiver->server_end_lsn;
 	upstream->stats.last_message_us = wall_clock_unix_us();
 	pthread_mutex_unlock(&upstream->mutex);
-	receiver->wal_bytes = 0;
-	receiver->wire_bytes = 0;
+	receiver->wal_bytes = receiver->wire_bytes = 0;
 }
 
 static void on_timeline_end(void *context)
@@ -389,6 +388,7 @@ void upstream_read_stats(struct upstream *upstream, struct upstream_stats *stats
 {
 	pthread_mutex_lock(&upstream->mutex);
 	*stats_out = upstream->stats;
+	stats_out->is_acknowledging_alone = atomic_load(&upstream->attempt.acknowledges_alone);
 	pthread_mutex_unlock(&upstream->mutex);
 }
 

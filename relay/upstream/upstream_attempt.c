@@ -96,8 +96,12 @@ static void on_handshake_ready(void *context)
 		.link = handshake->has_link ? &handshake->link : NULL,
 		.lanes = upstream->lanes,
 		.limits = limits_of(upstream),
+		.acknowledge_limits = upstream->acknowledge,
+		.acknowledge = &attempt->acknowledge,
+		.is_alone = &attempt->acknowledges_alone,
 		.remote_apply_flush = upstream->remote_apply_flush,
 		.replayed_lsn = upstream->replayed_lsn,
+		.standbys_flushed_lsn = upstream->standbys_flushed_lsn,
 		.oldest_xmin = upstream->oldest_xmin,
 		.source_context = upstream->context,
 		.on_streaming = on_streaming,
@@ -198,7 +202,7 @@ bool upstream_attempt_start(struct upstream_attempt *attempt,
 	};
 
 	assert(!attempt->is_open);
-	memset(attempt, 0, sizeof(*attempt));
+	memset(attempt, 0, offsetof(struct upstream_attempt, acknowledge));
 	attempt->options = *options;
 	if (!deadlines_init(&attempt->deadlines, options->upstream->loop, DEADLINE_COUNT,
 		    on_deadline, attempt, err)) {
@@ -226,6 +230,8 @@ void upstream_attempt_on_limits(struct upstream_attempt *attempt)
 	if (attempt->is_open) {
 		attempt->receiver.options.remote_apply_flush =
 			attempt->options.upstream->remote_apply_flush;
+		attempt->receiver.options.acknowledge_limits =
+			attempt->options.upstream->acknowledge;
 		wal_receiver_set_limits(&attempt->receiver, &limits);
 	}
 }

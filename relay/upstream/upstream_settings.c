@@ -36,6 +36,7 @@ void upstream_limits_take(struct upstream_options *ours, const struct upstream_o
 	ours->start = theirs->start;
 	ours->start_lsn = theirs->start_lsn;
 	ours->remote_apply_flush = theirs->remote_apply_flush;
+	ours->acknowledge = theirs->acknowledge;
 	ours->wants_link = theirs->wants_link;
 	ours->lanes = theirs->lanes;
 	ours->status_interval_us = theirs->status_interval_us;

@@ -58,10 +58,29 @@ static lsn_t flushed_now(const struct wal_receiver *receiver)
 	return flushed.tli == receiver->options.tli ? flushed.lsn : LSN_INVALID;
 }
 
+/* Of what is flushed here, what may be said to be: standbys may have to hold it too. */
+static lsn_t acknowledged_now(struct wal_receiver *receiver)
+{
+	const struct wal_receiver_options *options = &receiver->options;
+	unsigned standbys = options->acknowledge_limits.standbys;
+	lsn_t standbys_lsn = standbys == 0 || options->standbys_flushed_lsn == NULL
+				     ? LSN_INVALID
+				     : options->standbys_flushed_lsn(
+					       options->source_context, options->tli, standbys);
+	struct acknowledge_decision decision =
+		acknowledge_decide(options->acknowledge, &options->acknowledge_limits, options->tli,
+			flushed_now(receiver), standbys_lsn, loop_now_us(options->loop));
+
+	acknowledge_log(&decision, &options->acknowledge_limits);
+	atomic_store(options->is_alone, options->acknowledge->is_alone);
+	receiver->acknowledge_us = decision.next_us;
+	return decision.flush_lsn;
+}
+
 static struct reply_positions positions_now(struct wal_receiver *receiver)
 {
 	const struct wal_receiver_options *options = &receiver->options;
-	lsn_t flushed_lsn = flushed_now(receiver);
+	lsn_t flushed_lsn = acknowledged_now(receiver);
 	lsn_t replayed_lsn = LSN_INVALID;
 
 	if (options->remote_apply_flush) {
@@ -179,6 +198,7 @@ static bool reply_if_due(struct wal_receiver *receiver)
 		}
 		decision = reply_rules_decide(&receiver->rules, &positions, now_us);
 	}
+	decision.next_us = reply_earliest_us(decision.next_us, receiver->acknowledge_us);
 	if (decision.next_us != 0) {
 		deadlines_set(&receiver->deadlines, DEADLINE_REPLY, decision.next_us);
 	}

@@ -1,6 +1,8 @@
 """What the relay tells the primary: flushed means on our disk, apply means replayed by standbys."""
+import psycopg
 import pytest
 
+from support.relay import run_cli
 from support.wait import wait_until
 
 
@@ -19,6 +21,18 @@ def commit(primary, level):
         connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
         connection.execute("INSERT INTO t VALUES (1)")
     assert not notices
+
+
+def commit_time_out(primary):
+    """True when a commit still waits after three seconds."""
+    with primary.connect(options="-c statement_timeout=3s") as connection:
+        notices = []
+        connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        try:
+            connection.execute("INSERT INTO t VALUES (1)")
+        except psycopg.errors.QueryCanceled:
+            return True
+        return bool(notices)
 
 
 def make_synchronous(primary):
@@ -77,3 +91,58 @@ def test_hot_standby_feedback_reaches_the_primary(site):
     wait_until(lambda: xmin() != "", what="an xmin on the primary")
     standby.stop()
     wait_until(lambda: xmin() == "", what="the xmin to be forgotten")
+
+
+def test_standbys_have_to_hold_it_too(site):
+    """acknowledge = standbys 2: a commit waits for two of them, but not for ever."""
+    primary = site.primary()
+    relay = site.relay(primary, upstream={"acknowledge": "standbys 2",
+                                          "acknowledge_timeout": "1h"})
+    primary.execute("CREATE TABLE t (a int)")
+    one = site.standby(primary, relay, "one")
+    two = site.standby(primary, relay, "two")
+    make_synchronous(primary)
+    for _ in range(5):
+        commit(primary, "on")
+    held = primary.value("SELECT flush_lsn - '0/0' FROM pg_stat_replication "
+                         "WHERE application_name = 'relay'")
+    for standby in (one, two):
+        wait_until(lambda: standby.value("SELECT flushed_lsn - '0/0' FROM pg_stat_wal_receiver")
+                   >= held)
+    two.stop()
+    assert commit_time_out(primary)
+    assert relay.metric("upstream_acknowledges_alone") == 0
+    two.start()
+    commit(primary, "on")
+
+    relay.configure("upstream", acknowledge_timeout="1s")
+    relay.reload()
+    two.stop()
+    commit(primary, "on")
+    relay.wait_for_log("fewer than 2 standbys have flushed what is flushed here for 1000 ms")
+    assert relay.metric("upstream_acknowledges_alone") == 1
+    assert relay.status()["upstream"]["acknowledges_alone"] is True
+    commit(primary, "on")
+    two.start()
+    relay.wait_for_log("2 standbys hold again what is acknowledged")
+    wait_until(lambda: relay.metric("upstream_acknowledges_alone") == 0)
+
+
+def test_status_says_when_the_standbys_hold_everything(site):
+    primary = site.primary()
+    relay = site.relay(primary)
+    primary.execute("CREATE TABLE t (a int)")
+    standbys = [site.standby(primary, relay, name) for name in ("one", "two")]
+    for standby in standbys:
+        standby.catch_up(primary)
+    assert relay.status()["drained"] is False
+    primary.execute("INSERT INTO t SELECT generate_series(1, 100000)")
+    primary.kill9()
+    wait_until(lambda: relay.status()["drained"], 60, "the standbys to drain the relay")
+    ranked = relay.status()["promotion"]
+    assert sorted(row["application_name"] for row in ranked) == ["one", "two"]
+    assert [row["lost_bytes"] for row in ranked] == [0, 0]
+    said = run_cli("status", "-c", relay.config_file).stdout
+    assert "\ndrained: yes\n" in said
+    standbys[0].promote()
+    assert standbys[0].value("SELECT count(*) FROM t") == 100000
