@@ -61,6 +61,12 @@ struct wal_store_stats {
 	uint64_t flushes;        /* fdatasync rounds since open */
 	lsn_t horizon_lsn;       /* retention keeps from here */
 	char horizon_reason[96]; /* "retain_size", "slot \"s1\"", ... */
+	/* Acknowledged, and then not part of the timeline that was followed; the last such event
+	 * since open, and all of them together. */
+	tli_t lost_tli; /* 0: there was none */
+	lsn_t lost_from_lsn;
+	lsn_t lost_to_lsn;
+	uint64_t lost_bytes;
 	bool is_full;            /* min_free or max_size stops receiving */
 	char full_reason[160];
 };
@@ -100,6 +106,11 @@ bool wal_store_put_history(struct wal_store *store, tli_t tli, const void *text,
  * the fork. What lies past the fork on the old timeline stays on disk and is no longer served.
  * Stores it before returning. */
 bool wal_store_switch_timeline(struct wal_store *store, tli_t tli, struct error *err) MUST_CHECK;
+/* Of the timeline that is left, what lies between the two was acknowledged and is not part of the
+ * next. It is pinned, as "lost-TIMELINE-LSN", for WAL_LOSS_PINNED_US, and told in the stats. */
+#define WAL_LOSS_PINNED_US INT64_C(2592000000000) /* 30 days */
+#define WAL_LOSS_PIN       "lost-"
+void wal_store_note_loss(struct wal_store *store, tli_t tli, lsn_t from_lsn, lsn_t to_lsn);
 /* Ask the flusher for a round now, not when it gets to it. */
 void wal_store_request_flush(struct wal_store *store);
 

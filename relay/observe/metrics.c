@@ -24,6 +24,9 @@ static void write_upstream(const struct snapshot *snapshot, struct evbuffer *out
 		snapshot->store.received_lsn, "Last WAL byte + 1 received and written.");
 	metrics_write_number(out, "walrelay_upstream_flushed_lsn_bytes", "gauge",
 		snapshot->store.flushed_lsn, "Last WAL byte + 1 made durable and acknowledged.");
+	metrics_write_number(out, "walrelay_upstream_lost_wal_bytes_total", "counter",
+		snapshot->store.lost_bytes,
+		"WAL that was acknowledged and is not part of the timeline followed then.");
 	metrics_write_number(out, "walrelay_upstream_acknowledges_alone", "gauge",
 		upstream->is_acknowledging_alone,
 		"1 while too few standbys hold what is acknowledged (acknowledge = standbys N).");

@@ -80,6 +80,11 @@ static json_t *spool_object(const struct snapshot *snapshot)
 	json_put(object, "flushes", json_bytes(store->flushes));
 	json_put(object, "horizon_lsn", json_lsn(store->horizon_lsn));
 	json_put(object, "horizon_reason", json_text(store->horizon_reason));
+	json_put(object, "lost_timeline",
+		store->lost_tli == 0 ? json_null() : json_integer(store->lost_tli));
+	json_put(object, "lost_from_lsn", json_lsn(store->lost_from_lsn));
+	json_put(object, "lost_to_lsn", json_lsn(store->lost_to_lsn));
+	json_put(object, "lost_bytes", json_bytes(store->lost_bytes));
 	json_put(object, "is_full", json_boolean(store->is_full));
 	json_put(object, "full_reason", json_text(store->full_reason));
 	return object;

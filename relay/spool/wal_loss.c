@@ -1,5 +1,6 @@
 /*
- * wal_loss: says who loses WAL to max_size, and before that, who is going to.
+ * wal_loss: says who loses WAL to max_size, and before that, who is going to; and keeps what was
+ * acknowledged and then left behind by a promotion.
  *
  * The warning names the one that needs most, once, when less than a tenth of max_size is left
  * between what it needs and what max_size would take; again when it changes, or came near anew.
@@ -86,5 +87,28 @@ void wal_loss_warn(struct wal_store *store, const struct retention_input *input,
 			" MB more: it will be lost",
 			text, LSN_ARGS(holder->lsn), (holder->lsn - ceiling_lsn) >> 20);
 		(void)memcpy(warned, text, sizeof(text));
+	}
+}
+
+void wal_store_note_loss(struct wal_store *store, tli_t tli, lsn_t from_lsn, lsn_t to_lsn)
+{
+	struct wal_keeper *keeper = &store->keeper;
+	int64_t now_us = wal_now_us();
+	char name[PIN_NAME_SIZE];
+	struct error err = {0};
+
+	pthread_mutex_lock(&keeper->lock);
+	keeper->lost_tli = tli;
+	keeper->lost_from_lsn = from_lsn;
+	keeper->lost_to_lsn = to_lsn;
+	keeper->lost_bytes += to_lsn - from_lsn;
+	pthread_mutex_unlock(&keeper->lock);
+	(void)snprintf(name, sizeof(name), WAL_LOSS_PIN "%u-%X-%X", tli, LSN_ARGS(from_lsn));
+	/* The same may be found again after a crash in between: then it is pinned already. */
+	if (store->pins != NULL &&
+		!pins_add(store->pins, name, from_lsn, now_us, now_us + WAL_LOSS_PINNED_US, NULL,
+			NULL, &err) &&
+		err.kind != ERROR_CONFLICT) {
+		log_error(LOG_LEVEL_WARNING, WAL_LOG_SCOPE, &err);
 	}
 }

@@ -215,6 +215,10 @@ void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats
 	pthread_mutex_lock(&keeper->lock);
 	stats.disk_free_bytes = keeper->free_bytes;
 	stats.horizon_lsn = keeper->horizon_lsn;
+	stats.lost_tli = keeper->lost_tli;
+	stats.lost_from_lsn = keeper->lost_from_lsn;
+	stats.lost_to_lsn = keeper->lost_to_lsn;
+	stats.lost_bytes = keeper->lost_bytes;
 	memcpy(stats.horizon_reason, keeper->horizon_reason, sizeof(stats.horizon_reason));
 	memcpy(stats.full_reason, keeper->full_reason, sizeof(stats.full_reason));
 	pthread_mutex_unlock(&keeper->lock);

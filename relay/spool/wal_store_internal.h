@@ -127,6 +127,10 @@ struct wal_keeper {
 	char full_reason[160];
 	lsn_t horizon_lsn;
 	char horizon_reason[96];
+	tli_t lost_tli;
+	lsn_t lost_from_lsn;
+	lsn_t lost_to_lsn;
+	uint64_t lost_bytes;
 	atomic_uint_fast64_t link_promised_bytes;
 	atomic_uint_fast64_t link_room_bytes; /* what max_bytes leaves of it; UINT64_MAX: all */
 	int64_t link_pressed_us;              /* under work: since when it leaves less; 0: no */

@@ -222,10 +222,12 @@ static void tell_what_is_left_behind(
 
 	/* Past the last whole record there may be a piece of one that was never finished. */
 	if (flushed.tli == received.tli && flushed.lsn > choice->fork_lsn) {
-		log_warning("upstream",
+		wal_store_note_loss(
+			handshake->options.store, received.tli, choice->fork_lsn, flushed.lsn);
+		log_write(LOG_LEVEL_ERROR, "upstream",
 			"timeline %u forked from timeline %u at " LSN_FORMAT
 			": acknowledged WAL up to " LSN_FORMAT
-			" (%llu bytes) is not part of it and is set aside",
+			" (%llu bytes) is not part of it and is set aside and pinned",
 			choice->tli, received.tli, LSN_ARGS(choice->fork_lsn),
 			LSN_ARGS(flushed.lsn),
 			(unsigned long long)(flushed.lsn - choice->fork_lsn));

@@ -244,7 +244,6 @@ static void on_received(void *context)
 {
 	struct upstream *upstream = context;
 	struct wal_receiver *receiver = &upstream->attempt.receiver;
-
 	pthread_mutex_lock(&upstream->mutex);
 	upstream->stats.link_lanes = wal_receiver_link_lanes(receiver);
 	add_link_stats(&upstream->stats, receiver->link);

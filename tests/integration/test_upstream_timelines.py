@@ -89,11 +89,17 @@ def test_wal_past_the_fork_is_told_and_kept(site):
 
     before = follow_instead(relay, second)
     told = relay.wait_for_log(
-        r"WARNING.*timeline 2 forked from timeline 1 at (\S+): acknowledged WAL up to (\S+) "
+        r"ERROR.*timeline 2 forked from timeline 1 at (\S+): acknowledged WAL up to (\S+) "
         r"\((\d+) bytes\)", before)
     fork, last = parse_lsn(told.group(1)), parse_lsn(told.group(2))
     assert last >= end and int(told.group(3)) == last - fork
     relay.wait_ready()
+    spool = relay.status()["spool"]
+    assert (spool["lost_timeline"], spool["lost_bytes"]) == (1, last - fork)
+    assert parse_lsn(spool["lost_from_lsn"]) == fork and parse_lsn(spool["lost_to_lsn"]) == last
+    assert relay.metric("upstream_lost_wal_bytes_total") == last - fork
+    pin, = relay.status()["pins"]
+    assert pin["name"].startswith("lost-1-") and parse_lsn(pin["lsn"]) == fork
     reached = second.switch_wal()
     relay.wait_flushed(reached)
     old = [path for path in relay.spool.iterdir() if path.name.startswith("00000001")]
