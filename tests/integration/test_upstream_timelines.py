@@ -1,7 +1,9 @@
 """Timelines: several crossed at once, one left behind, and WAL that is on none of them."""
 import re
+import subprocess
 
 from support.load import assert_same_rows
+from support.relay import binary
 from support.replication import command
 from support.wait import holds_for
 from support.wal import assert_same_wal, parse_lsn
@@ -109,3 +111,39 @@ def test_wal_past_the_fork_is_told_and_kept(site):
         if (second.pg_wal / path.name).exists() and path.suffix != ".history" \
                 and int(path.name[8:], 16) * MB < reached:
             assert path.read_bytes() == (second.pg_wal / path.name).read_bytes()
+
+
+def test_a_standby_past_the_fork_is_refused_and_comes_back_rewound(site):
+    """It replayed what the server that was promoted never had."""
+    primary = site.primary(wal_segsize=1, wal_log_hints="on")
+    second = site.standby(primary, primary, "second")
+    relay = site.relay(primary)
+    standby = site.standby(primary, relay, "standby")
+    primary.execute("CREATE TABLE t AS SELECT 1 AS a")
+    second.catch_up(primary)
+    second.stop()
+    primary.execute("INSERT INTO t SELECT generate_series(2, 50000)")
+    primary.switch_wal()
+    standby.catch_up(primary)
+    primary.kill9()
+    second.start()
+    second.promote()
+    second.execute("INSERT INTO t VALUES (-1)")
+    follow_instead(relay, second)
+    standby.wait_for_log("requested starting point .* on timeline 1 is not in this server's history")
+    relay.wait_ready()
+
+    second.execute("CHECKPOINT")
+    standby.stop()
+    restore = f"{binary()} fetch -d \"{relay.conninfo()}\" %f %p".replace("'", "''")
+    standby.configure(restore_command=f"'{restore}'")
+    done = subprocess.run(
+        [standby.bin_dir / "pg_rewind", "-c", "-D", standby.data, "--source-server",
+         second.conninfo(dbname="postgres")], capture_output=True, text=True, timeout=120,
+        check=False)
+    assert done.returncode == 0, done.stderr
+    standby.configure(restore_command="''")
+    standby.follow(relay.conninfo(application_name="standby"))
+    standby.start()
+    standby.catch_up(second)
+    assert_same_rows(second, standby, ["t"])
