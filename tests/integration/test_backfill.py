@@ -88,7 +88,8 @@ def test_what_the_upstream_has_no_longer_is_refused_as_ever(site):
     relay = site.relay(primary)
     follow(standby, relay, wait=False)
     standby.wait_for_log("requested WAL segment 0000000100000000000000.. has already been removed")
-    relay.wait_for_log("is wanted and cannot be had from the upstream: the server says: requested WAL segment")
+    relay.wait_for_log("is wanted and cannot be had from the upstream: "
+                       "the server says: requested WAL segment")
     assert relay.get("/readyz")[0] == 200
     primary.execute("CREATE TABLE c AS SELECT 1 AS a")
     relay.wait_flushed(primary.flush_lsn())

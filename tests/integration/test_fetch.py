@@ -1,4 +1,4 @@
-"""walrelay fetch as restore_command: whole files or none, and what its exit codes tell PostgreSQL."""
+"""walrelay fetch as restore_command: whole files or none, and what its exit codes tell."""
 import subprocess
 
 from support.load import assert_same_rows

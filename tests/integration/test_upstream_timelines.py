@@ -130,7 +130,8 @@ def test_a_standby_past_the_fork_is_refused_and_comes_back_rewound(site):
     second.promote()
     second.execute("INSERT INTO t VALUES (-1)")
     follow_instead(relay, second)
-    standby.wait_for_log("requested starting point .* on timeline 1 is not in this server's history")
+    standby.wait_for_log(
+        "requested starting point .* on timeline 1 is not in this server's history")
     relay.wait_ready()
 
     second.execute("CHECKPOINT")
