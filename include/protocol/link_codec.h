@@ -13,7 +13,8 @@
  * that does not match it. Byte tables: protocol/README.md.
  *
  * Pure: earlier WAL is read through callbacks. One encoder or decoder is for one thread at a time.
- * Memory: an encoder takes about 10 MB and its index, a decoder about 6 MB, whatever comes.
+ * Memory: an encoder takes up to 10 MB (5 MB in batches of 32 kB) and its
+ * index, 2 MB for each GB of reach, a decoder about 6 MB, whatever comes.
  */
 #ifndef PROTOCOL_LINK_CODEC_H
 #define PROTOCOL_LINK_CODEC_H
