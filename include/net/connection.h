@@ -57,8 +57,8 @@ struct connection *connection_new(struct loop *loop, int fd, const struct sockad
 	void *context, struct error *err) MUST_CHECK;
 /* Closes the socket at once. Accepts NULL, sets NULL. */
 void connection_free(struct connection **connection);
-/* Frees the connection once its output has gone or timeout_us has passed. The caller is out of it:
- * no callback comes any more. Accepts NULL, sets NULL. */
+/* Frees the connection once its output has gone, timeout_us has passed or the loop is freed. The
+ * caller is out of it: no callback comes any more. Accepts NULL, sets NULL. */
 void connection_free_after_flush(struct connection **connection, int64_t timeout_us);
 
 /* look(context, connection) is called once, right before the socket is closed, however long after

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct event_base;
 struct loop;
@@ -27,7 +28,8 @@ void loop_free(struct loop **loop);
 
 /* Run in the calling thread until loop_stop(). */
 void loop_run(struct loop *loop);
-/* Run in a thread of its own, all signals but SIGBUS blocked there; loop_join() waits for its end. */
+/* Run in a thread of its own, all signals but SIGBUS blocked there; loop_join() waits for its end.
+ */
 bool loop_start(struct loop *loop, struct error *err) MUST_CHECK;
 void loop_join(struct loop *loop);
 /* Any thread, also before the loop runs. What was posted before is still run. */
@@ -49,6 +51,20 @@ void loop_post(struct loop *loop, loop_call *call, void *context);
 void loop_let_posts_in(struct loop *loop);
 /* The loop's own thread: after the present callback, before waiting again. */
 void loop_defer(struct loop *loop, loop_call *call, void *context);
+
+/*
+ * What nobody owns but the loop, until something happens on it: loop_free() calls those for which
+ * it has not happened, which then free themselves. Embedded; on the loop's thread. Zeroed is
+ * released.
+ */
+struct loop_leftover {
+	LIST_ENTRY(loop_leftover) link;
+	loop_call *call; /* NULL: released */
+	void *context;
+};
+void loop_leftover_init(
+	struct loop_leftover *leftover, struct loop *loop, loop_call *call, void *context);
+void loop_leftover_release(struct loop_leftover *leftover);
 
 /*
  * A wake-up that many threads may ring and that runs once for any number of rings: the cheap form

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/lingering.h"
 #include "net/peer_address.h"
 #include "net/socket_tuning.h"
 #include "net/transport.h"
@@ -62,7 +63,7 @@ struct connection {
 	connection_last_look *last_look;
 	void *last_look_context;
 	unsigned news; /* what a deferred call will tell; 0: none is queued */
-	struct deadlines linger;
+	struct lingering lingering;
 	struct sockaddr_storage peer;
 	bool is_local;
 	char peer_name[PEER_ADDRESS_SIZE];
@@ -399,7 +400,7 @@ void connection_free(struct connection **connection)
 	if (gone->write_event != NULL) {
 		event_free(gone->write_event);
 	}
-	deadlines_release(&gone->linger);
+	lingering_release(&gone->lingering);
 	if (gone->transport != NULL) {
 		gone->transport->ops->free(gone->transport);
 	}
@@ -417,9 +418,8 @@ void connection_set_last_look(
 	connection->last_look_context = context;
 }
 
-static void on_linger_deadline(void *context, int reason)
+static void give_up_lingering(void *context)
 {
-	(void)reason;
 	struct connection *connection = context;
 	connection_free(&connection);
 }
@@ -439,12 +439,11 @@ void connection_free_after_flush(struct connection **connection, int64_t timeout
 		end_lingering(leaving);
 		return;
 	}
-	if (!deadlines_init(
-		    &leaving->linger, leaving->loop, 1, on_linger_deadline, leaving, NULL)) {
+	if (!lingering_start(
+		    &leaving->lingering, leaving->loop, timeout_us, give_up_lingering, leaving)) {
 		connection_free(&leaving);
 		return;
 	}
-	deadlines_set(&leaving->linger, 0, loop_now_us(leaving->loop) + timeout_us);
 	arm_events(leaving);
 }
 

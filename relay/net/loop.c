@@ -40,7 +40,8 @@ struct loop {
 	struct event *wake_event;
 	struct call_queue deferred;
 	struct call_queue running; /* what one round of deferred or posted calls works on */
-	int64_t now_us;            /* 0: not read in this turn */
+	LIST_HEAD(, loop_leftover) leftovers;
+	int64_t now_us; /* 0: not read in this turn */
 	bool stopping;
 	bool has_thread;
 	pthread_t thread;
@@ -171,6 +172,32 @@ struct loop *loop_new(const char *name, struct error *err)
 	return loop;
 }
 
+void loop_leftover_init(
+	struct loop_leftover *leftover, struct loop *loop, loop_call *call, void *context)
+{
+	leftover->call = call;
+	leftover->context = context;
+	LIST_INSERT_HEAD(&loop->leftovers, leftover, link);
+}
+
+void loop_leftover_release(struct loop_leftover *leftover)
+{
+	if (leftover->call != NULL) {
+		LIST_REMOVE(leftover, link);
+		leftover->call = NULL;
+	}
+}
+
+static void free_leftovers(struct loop *loop)
+{
+	struct loop_leftover *leftover;
+	while ((leftover = LIST_FIRST(&loop->leftovers)) != NULL) {
+		loop_call *call = leftover->call;
+		loop_leftover_release(leftover);
+		call(leftover->context);
+	}
+}
+
 void loop_free(struct loop **loop)
 {
 	if (*loop == NULL) {
@@ -179,9 +206,11 @@ void loop_free(struct loop **loop)
 	struct loop *gone = *loop;
 	assert(!atomic_load(&gone->is_running));
 	assert(!gone->has_thread);
-	while (gone->posted.count > 0 || gone->deferred.count > 0) {
+	while (gone->posted.count > 0 || gone->deferred.count > 0 ||
+		!LIST_EMPTY(&gone->leftovers)) {
 		run_deferred(gone);
 		run_posted(gone);
+		free_leftovers(gone);
 	}
 	if (gone->wake_event != NULL) {
 		event_free(gone->wake_event);

@@ -175,6 +175,20 @@ static void test_connection__leaving_ends_when_the_peer_resets(void **state)
 	assert_int_equal(side->closes, 0);
 }
 
+static void test_connection__leaving_ends_with_the_loop(void **state)
+{
+	struct side *side = *state;
+	struct error err = {0};
+	set_small_buffers(side);
+	write_filled(side, 1000000);
+	connection_write_reference(side->connection, "x", 1, release, side);
+	connection_free_after_flush(&side->connection, 3600 * (int64_t)1000000);
+	loop_free(&side->loop);
+	assert_int_equal(side->releases, 1);
+	side->loop = loop_new("test", &err);
+	assert_non_null(side->loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +204,7 @@ int main(void)
 		TCP(test_connection__leaving_takes_the_output_along),
 		TCP(test_connection__leaving_ends_when_the_time_is_over),
 		TCP(test_connection__leaving_ends_when_the_peer_resets),
+		TCP(test_connection__leaving_ends_with_the_loop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
