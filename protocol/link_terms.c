@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "protocol/link_codec.h"
+
 #define CRC_DIGITS   8
 #define TOKEN_DIGITS 16
 
@@ -160,6 +162,30 @@ void link_offer_init(struct link_offer *offer_out)
 {
 	*offer_out = (struct link_offer){
 		.version_min = LINK_VERSION_OLDEST, .version_max = LINK_VERSION_NEWEST};
+}
+
+void link_offer_add_recompress(struct link_offer *offer)
+{
+	const char *word = link_recompress_versions();
+
+	while (*word != '\0') {
+		size_t length = strcspn(word, " ");
+		struct link_abilities *abilities = &offer->abilities;
+
+		assert(abilities->count < LINK_ABILITIES_MAX && length < LINK_ABILITY_SIZE);
+		snprintf(abilities->words[abilities->count++], LINK_ABILITY_SIZE, "%.*s",
+			(int)length, word);
+		word += length;
+		word += *word == ' ';
+	}
+}
+
+unsigned link_terms_recompress(const struct link_terms *terms)
+{
+	char text[LINK_OFFER_TEXT_SIZE] = "";
+
+	format_abilities(&terms->abilities, "", text, sizeof(text));
+	return link_recompress_usable(text);
 }
 
 char *link_offer_format(const struct link_offer *offer, char text_out[LINK_OFFER_TEXT_SIZE])

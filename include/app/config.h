@@ -90,9 +90,10 @@ struct config_level {
 
 struct config_link {
 	enum config_compression compression;
+	bool recompress; /* images that PostgreSQL compressed */
 	struct config_level level;
 	struct config_level lanes; /* connections; its level is their number */
-	char *congestion; /* "": the system's */
+	char *congestion;          /* "": the system's */
 	uint64_t reference_bytes;
 };
 

@@ -47,6 +47,8 @@ struct downstream_limits {
 /* Links to relays that follow this one. */
 struct downstream_link {
 	bool is_offered;
+	bool recompresses; /* images that PostgreSQL compressed go as pages, where the other end can
+			    */
 	bool is_level_auto;
 	int level;
 	const char *congestion; /* congestion control toward them; "": the system's */

@@ -76,9 +76,10 @@ struct shared_encoder *shared_encoder_new(
 void shared_encoder_free(struct shared_encoder **encoder);
 void shared_encoder_read_stats(struct shared_encoder *encoder, struct shared_encoder_stats *out);
 
-/* ring: what was waited for is there; on any thread, with a lock held: only ring a wake. */
-struct encoder_seat *encoder_seat_new(
-	struct shared_encoder *encoder, tli_t tli, void (*ring)(void *context), void *context);
+/* recompress: LINK_RECOMPRESS_* of what the receiver compresses as we do. ring: what was waited for
+ * is there; on any thread, with a lock held: only ring a wake. */
+struct encoder_seat *encoder_seat_new(struct shared_encoder *encoder, tli_t tli,
+	unsigned recompress, void (*ring)(void *context), void *context);
 /* ring is not called any more. Accepts NULL, sets NULL. */
 void encoder_seat_free(struct encoder_seat **seat);
 /* From the next batch on. */

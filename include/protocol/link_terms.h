@@ -60,8 +60,12 @@ struct link_terms {
 	struct link_abilities abilities;
 };
 
-/* The versions this build speaks and what its codec can do. */
+/* The versions this build speaks. */
 void link_offer_init(struct link_offer *offer_out);
+/* Adds what this build compresses page images with as PostgreSQL does, by version. */
+void link_offer_add_recompress(struct link_offer *offer);
+/* LINK_RECOMPRESS_* of what was agreed on. */
+unsigned link_terms_recompress(const struct link_terms *terms);
 /* value may be NULL. False: no room, or not of [a-z0-9_.+-]. */
 bool link_abilities_add(struct link_abilities *abilities, const char *name, const char *value);
 /* Its value, "" where it has none; NULL: not there. */

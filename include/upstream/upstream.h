@@ -33,7 +33,9 @@ struct upstream_options {
 	bool remote_apply_flush;               /* report apply = flush */
 	struct acknowledge_limits acknowledge; /* what flush means: how many standbys too */
 	bool wants_link;                       /* of an upstream that is a relay */
-	unsigned lanes; /* connections of a link; 0: as many as help; 1: never more than one */
+	bool recompresses; /* images that PostgreSQL compressed, where the upstream sends them as
+			      pages */
+	unsigned lanes;    /* connections of a link; 0: as many as help; 1: never more than one */
 	int64_t status_interval_us;  /* 10 s */
 	int64_t receiver_timeout_us; /* 60 s; 0: off */
 	struct loop *loop;         /* its own: libpq resolves names and the state is stored here */
@@ -103,7 +105,8 @@ void upstream_reload(struct upstream *upstream, const struct upstream_options *o
  * may have moved. Rung any number of times, looked at once a turn of the loop. */
 void upstream_replayed(struct upstream *upstream);
 /* Any thread, until upstream_free(). After a gap: begins a new range with the segment of lsn, and
- * follows the upstream from there. done is called on the upstream's loop; its errors carry SQLSTATE.
+ * follows the upstream from there. done is called on the upstream's loop; its errors carry
+ * SQLSTATE.
  */
 typedef void upstream_done(void *context, bool ok, const struct error *err);
 void upstream_skip(struct upstream *upstream, lsn_t lsn, upstream_done *done, void *context);

@@ -32,6 +32,7 @@ struct upstream_handshake_options {
 	const char *slot;     /* "": none */
 	bool slot_is_missing; /* START_REPLICATION said so on an earlier connection */
 	bool wants_link;      /* asks for the terms of a link */
+	bool recompresses;    /* images that PostgreSQL compressed */
 	bool wants_lanes;     /* which may have more than one connection */
 	enum upstream_start start;
 	lsn_t start_lsn;

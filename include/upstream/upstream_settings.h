@@ -1,6 +1,6 @@
 /*
- * upstream_settings: the options of an upstream that a reload may change: texts, which are owned, and
- * limits.
+ * upstream_settings: the options of an upstream that a reload may change: texts, which are owned,
+ * and limits.
  */
 #ifndef UPSTREAM_UPSTREAM_SETTINGS_H
 #define UPSTREAM_UPSTREAM_SETTINGS_H

@@ -104,11 +104,13 @@ const struct config_option config_options[] = {
 {CONFIG_SPOOL, "max_size", &config_type_size, IN(spool.max_bytes), 0, "100GB", 4 * MB, NO_END},
 {CONFIG_SPOOL, "min_free", &config_type_size, IN(spool.min_free_bytes), 0, "1GB", 0, NO_END},
 
-{CONFIG_LINK, "compression", &config_type_choice, IN(link.compression), 0, "zstd",
+{CONFIG_LINK, "compression", &config_type_choice, IN(link.compression), CONFIG_RESTART, "zstd",
 	.names = compressions},
-{CONFIG_LINK, "level", &config_type_level, IN(link.level), 0, "auto"},
-{CONFIG_LINK, "lanes", &config_type_lanes, IN(link.lanes), 0, "auto"},
-{CONFIG_LINK, "congestion", &config_type_word, IN(link.congestion), CONFIG_EMPTY_OK, "bbr"},
+{CONFIG_LINK, "recompress", &config_type_bool, IN(link.recompress), CONFIG_RESTART, "on"},
+{CONFIG_LINK, "level", &config_type_level, IN(link.level), CONFIG_RESTART, "auto"},
+{CONFIG_LINK, "lanes", &config_type_lanes, IN(link.lanes), CONFIG_RESTART, "auto"},
+{CONFIG_LINK, "congestion", &config_type_word, IN(link.congestion), CONFIG_EMPTY_OK | CONFIG_RESTART,
+	"bbr"},
 {CONFIG_LINK, "reference", &config_type_size, IN(link.reference_bytes), 0, "2GB", 0, NO_END},
 
 {CONFIG_DESTINATION, "match", &config_type_matches, IN_DESTINATION(match), CONFIG_REQUIRED},

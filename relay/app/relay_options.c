@@ -58,6 +58,7 @@ struct upstream_options relay_upstream_options(const struct config *config)
 			config->upstream.acknowledge_timeout_us},
 		.remote_apply_flush = config->upstream.remote_apply == CONFIG_REMOTE_APPLY_FLUSH,
 		.wants_link = config->link.compression == CONFIG_COMPRESSION_ZSTD,
+		.recompresses = config->link.recompress,
 		.lanes = lanes(config),
 		.status_interval_us = config->upstream.wal_receiver_status_interval_us,
 		.receiver_timeout_us = config->upstream.wal_receiver_timeout_us,
@@ -87,6 +88,7 @@ struct downstream_link relay_downstream_link(const struct config *config)
 	const struct config_link *link = &config->link;
 	return (struct downstream_link){
 		.is_offered = link->compression == CONFIG_COMPRESSION_ZSTD,
+		.recompresses = link->recompress,
 		.is_level_auto = link->level.is_auto,
 		.level = link->level.level,
 		.congestion = link->congestion,

@@ -129,6 +129,9 @@ static bool offer_link(
 	bool is_added = link_abilities_add(
 		&shared->link_offer.abilities, BACKUP_ABILITY, BACKUP_ABILITY_METHOD);
 	assert(is_added);
+	if (link->recompresses) {
+		link_offer_add_recompress(&shared->link_offer);
+	}
 	if (link->lanes != 1) {
 		is_added =
 			link_abilities_add(&shared->link_offer.abilities, LINK_LANES_ABILITY, NULL);

@@ -186,6 +186,7 @@ static void begin_frame(struct encoder_frame *frame, const struct frame_job *job
 	struct encoder_engine *engine = frame->engine;
 	link_encoder_set_level(engine->encoder, job->level);
 	link_encoder_set_reach(engine->encoder, frame->reach);
+	link_encoder_set_recompress(engine->encoder, frame->recompress);
 	if (engine->tli != frame->tli || engine->at != frame->position) {
 		warm_up(engine, frame->position);
 	}

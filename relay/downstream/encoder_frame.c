@@ -52,39 +52,48 @@ static bool is_whole_so_far(const struct encoder_frame *frame)
 		       batch_queue_find(&frame->batches, frame->start) != NULL);
 }
 
+/* What is not recompressed could be read by everybody, but is not what a receiver that can is to be
+ * sent. */
+static bool is_alike(const struct encoder_frame *frame, const struct frame_wish *wish)
+{
+	return frame->tli == wish->tli && frame->recompress == wish->recompress;
+}
+
 struct encoder_frame *encoder_frame_find(
-	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach)
+	struct shared_encoder *shared, const struct frame_wish *wish)
 {
 	struct encoder_frame *best = NULL;
 	struct encoder_frame *frame;
 	unsigned count = 0;
-	LIST_FOREACH(frame, place_of(shared, lsn), by_place)
+	LIST_FOREACH(frame, place_of(shared, wish->lsn), by_place)
 	{
-		if (frame->start != lsn || frame->tli != tli || !is_whole_so_far(frame)) {
+		if (frame->start != wish->lsn || !is_alike(frame, wish) ||
+			!is_whole_so_far(frame)) {
 			continue;
 		}
 		count++;
-		if (link_reach_fits(frame->reach, reach) &&
+		if (link_reach_fits(frame->reach, wish->reach) &&
 			(best == NULL || frame->reach > best->reach)) {
 			best = frame;
 		}
 	}
-	return best != NULL && (link_reach_serves(best->reach, reach) ||
+	return best != NULL && (link_reach_serves(best->reach, wish->reach) ||
 				       count >= FRAMES_AT_PLACE_MAX)
 		       ? best
 		       : NULL;
 }
 
 struct encoder_frame *encoder_frame_find_to_cut(
-	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach)
+	struct shared_encoder *shared, const struct frame_wish *wish)
 {
 	const struct encoder_engine *engine;
 	TAILQ_FOREACH(engine, &shared->engines, link)
 	{
 		struct encoder_frame *frame = engine->frame;
-		if (frame != NULL && !frame->is_running && frame->tli == tli &&
-			frame->position == lsn && lsn - frame->start >= ENCODER_CUT_BYTES &&
-			link_reach_serves(frame->reach, reach)) {
+		if (frame != NULL && !frame->is_running && is_alike(frame, wish) &&
+			frame->position == wish->lsn &&
+			wish->lsn - frame->start >= ENCODER_CUT_BYTES &&
+			link_reach_serves(frame->reach, wish->reach)) {
 			return frame;
 		}
 	}
@@ -135,19 +144,20 @@ static void sweep(struct shared_encoder *shared)
 }
 
 struct encoder_frame *encoder_frame_new(
-	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach)
+	struct shared_encoder *shared, const struct frame_wish *wish)
 {
 	struct encoder_frame *frame = memory_new(sizeof(*frame));
 	sweep(shared);
 	frame->shared = shared;
 	LIST_INIT(&frame->seats);
-	frame->tli = tli;
-	frame->start = lsn;
-	frame->position = lsn;
-	frame->limit = link_batch_limit(lsn);
-	frame->reach = reach;
+	frame->tli = wish->tli;
+	frame->start = wish->lsn;
+	frame->position = wish->lsn;
+	frame->limit = link_batch_limit(wish->lsn);
+	frame->reach = wish->reach;
+	frame->recompress = wish->recompress;
 	batch_queue_init(&frame->batches, &shared->cache);
-	LIST_INSERT_HEAD(place_of(shared, lsn), frame, by_place);
+	LIST_INSERT_HEAD(place_of(shared, wish->lsn), frame, by_place);
 	TAILQ_INSERT_TAIL(&shared->frames, frame, by_age);
 	shared->frame_count++;
 	return frame;

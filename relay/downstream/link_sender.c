@@ -397,7 +397,8 @@ struct wal_stream *link_sender_new(const struct wal_stream_options *options,
 	sender->stream.unsent_max = UNSENT_MAX;
 	connection_set_low_water(options->connection, 0);
 	socket_set_unsent_max(connection_fd(options->connection), UNSENT_MAX);
-	sender->seat = encoder_seat_new(encoder, options->tli, ring, sender);
+	sender->seat = encoder_seat_new(
+		encoder, options->tli, link_terms_recompress(&start->terms), ring, sender);
 	encoder_seat_promise(sender->seat, &start->promise);
 	progress_set(options->progress->link_reach_bytes, 0);
 	progress_set(options->progress->is_link, true);

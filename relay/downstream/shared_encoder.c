@@ -95,6 +95,14 @@ static uint64_t seat_reach(const struct encoder_seat *seat, lsn_t lsn)
 		&seat->promise, seat->held_oldest, lsn, seat->shared->options.reference_bytes);
 }
 
+static struct frame_wish wish_of(const struct encoder_seat *seat, lsn_t lsn)
+{
+	return (struct frame_wish){.tli = seat->tli,
+		.lsn = lsn,
+		.reach = seat_reach(seat, lsn),
+		.recompress = seat->recompress};
+}
+
 static void leave(struct encoder_seat *seat)
 {
 	struct encoder_frame *frame = seat->frame;
@@ -135,12 +143,13 @@ void encoder_seat_ring(struct encoder_seat *seat)
 	}
 }
 
-struct encoder_seat *encoder_seat_new(
-	struct shared_encoder *shared, tli_t tli, void (*ring)(void *context), void *context)
+struct encoder_seat *encoder_seat_new(struct shared_encoder *shared, tli_t tli, unsigned recompress,
+	void (*ring)(void *context), void *context)
 {
 	struct encoder_seat *seat = memory_new(sizeof(*seat));
 	seat->shared = shared;
 	seat->tli = tli;
+	seat->recompress = recompress;
 	seat->ring = ring;
 	seat->context = context;
 	pthread_mutex_lock(&shared->lock);
@@ -233,20 +242,20 @@ static bool goes_on(const struct encoder_seat *seat, lsn_t lsn)
 static struct encoder_frame *choose(struct encoder_seat *seat, lsn_t lsn)
 {
 	struct shared_encoder *shared = seat->shared;
-	uint64_t reach = seat_reach(seat, lsn);
+	struct frame_wish wish = wish_of(seat, lsn);
 	if (goes_on(seat, lsn)) {
 		return seat->frame;
 	}
-	struct encoder_frame *frame = encoder_frame_find(shared, seat->tli, lsn, reach);
+	struct encoder_frame *frame = encoder_frame_find(shared, &wish);
 	if (frame != NULL) {
 		return frame;
 	}
-	frame = encoder_frame_find_to_cut(shared, seat->tli, lsn, reach);
+	frame = encoder_frame_find_to_cut(shared, &wish);
 	if (frame != NULL) {
-		reach = frame->reach;
+		wish.reach = frame->reach;
 		encoder_frame_close(frame);
 	}
-	return encoder_frame_new(shared, seat->tli, lsn, reach);
+	return encoder_frame_new(shared, &wish);
 }
 
 /* While what a seat takes is sent, what it comes to next is made, on all workers. */
@@ -256,10 +265,9 @@ static void order_ahead(struct encoder_seat *seat, lsn_t from, lsn_t end)
 	unsigned ahead = AHEAD_ALL_MAX / shared->seat_count;
 	ahead = ahead < 1 ? 1 : ahead < AHEAD_MAX ? ahead : AHEAD_MAX;
 	for (unsigned i = 0; i < ahead && from + LINK_FRAME_BYTES <= end; i++) {
-		uint64_t reach = seat_reach(seat, from);
-		if (encoder_frame_find(shared, seat->tli, from, reach) == NULL) {
-			struct encoder_frame *frame =
-				encoder_frame_new(shared, seat->tli, from, reach);
+		struct frame_wish wish = wish_of(seat, from);
+		if (encoder_frame_find(shared, &wish) == NULL) {
+			struct encoder_frame *frame = encoder_frame_new(shared, &wish);
 			frame->end = end;
 			frame->is_ahead = true;
 			encoder_frame_ask(frame);

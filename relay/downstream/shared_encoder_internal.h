@@ -52,6 +52,7 @@ struct encoder_frame {
 	lsn_t position; /* where its next batch begins */
 	lsn_t end;      /* there is WAL up to here, at least */
 	uint64_t reach;
+	unsigned recompress; /* LINK_RECOMPRESS_* */
 	struct batch_queue batches;
 	bool is_awaited; /* somebody waits for the batch at position */
 	bool is_ahead;   /* made before somebody comes for it */
@@ -60,6 +61,14 @@ struct encoder_frame {
 	bool has_failed;
 	struct encoder_engine *engine;
 	struct wal_cursor *cursor; /* of the running job */
+};
+
+/* What a receiver is to be sent. */
+struct frame_wish {
+	tli_t tli;
+	lsn_t lsn;
+	uint64_t reach;
+	unsigned recompress;
 };
 
 struct frame_job {
@@ -93,8 +102,9 @@ struct encoder_seat {
 	lsn_t next;        /* where it goes on with its frame */
 	lsn_t plain_until; /* not to be tried before */
 	bool is_waiting;
-	bool has_waited; /* for the batch it takes next */
-	bool is_gone;    /* to be freed by the job that runs */
+	bool has_waited;     /* for the batch it takes next */
+	bool is_gone;        /* to be freed by the job that runs */
+	unsigned recompress; /* LINK_RECOMPRESS_*: what it can do as we do */
 	struct link_promise promise;
 	lsn_t held_oldest; /* the spool held nothing before it when the promise came */
 	void (*ring)(void *context);
@@ -167,14 +177,14 @@ void encoder_notes_release(struct shared_encoder *shared);
  */
 
 struct encoder_frame *encoder_frame_new(
-	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach);
-/* Of the frames that begin at lsn the one that refers furthest, within reach; NULL: there is none,
- * or it is much less and others may still be made there. */
+	struct shared_encoder *shared, const struct frame_wish *wish);
+/* Of the frames that begin at lsn, recompressed alike, the one that refers furthest, within reach;
+ * NULL: there is none, or it is much less and others may still be made there. */
 struct encoder_frame *encoder_frame_find(
-	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach);
+	struct shared_encoder *shared, const struct frame_wish *wish);
 /* One under way that can be ended at lsn, for those who come there. NULL: there is none. */
 struct encoder_frame *encoder_frame_find_to_cut(
-	struct shared_encoder *shared, tli_t tli, lsn_t lsn, uint64_t reach);
+	struct shared_encoder *shared, const struct frame_wish *wish);
 /* It ends where it stands: what comes next begins another. */
 void encoder_frame_close(struct encoder_frame *frame);
 bool encoder_frame_is_done(const struct encoder_frame *frame);

@@ -31,6 +31,9 @@ static bool take_offer(
 		PQgetlength(rows, 0, 1) < (int)sizeof(handshake->page_url)) {
 		strcpy(handshake->page_url, PQgetvalue(rows, 0, 1));
 	}
+	if (handshake->options.recompresses) {
+		link_offer_add_recompress(&ours);
+	}
 	if (handshake->options.wants_lanes) {
 		is_added = link_abilities_add(&ours.abilities, LINK_LANES_ABILITY, NULL);
 		assert(is_added);

@@ -133,6 +133,7 @@ static void start_handshake(struct upstream_attempt *attempt, bool is_again)
 		.slot = upstream->slot,
 		.slot_is_missing = attempt->options.slot_is_missing,
 		.wants_link = upstream->wants_link && !attempt->options.avoids_link,
+		.recompresses = upstream->recompresses,
 		.wants_lanes = upstream->lanes != 1,
 		.start = upstream->start,
 		.start_lsn = upstream->start_lsn,

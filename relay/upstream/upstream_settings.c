@@ -38,6 +38,7 @@ void upstream_limits_take(struct upstream_options *ours, const struct upstream_o
 	ours->remote_apply_flush = theirs->remote_apply_flush;
 	ours->acknowledge = theirs->acknowledge;
 	ours->wants_link = theirs->wants_link;
+	ours->recompresses = theirs->recompresses;
 	ours->lanes = theirs->lanes;
 	ours->status_interval_us = theirs->status_interval_us;
 	ours->receiver_timeout_us = theirs->receiver_timeout_us;

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from support.load import assert_same_rows, write_wal
+from support.load import assert_same_rows, pgbench_init, write_wal
 from support.tcp_proxy import TcpProxy
 from support.wait import wait_until
 from support.wal import assert_same_wal, segment_name
@@ -61,6 +61,22 @@ def test_a_standby_behind_hub_and_edge_holds_what_the_primary_has(site, wal_segs
     assert edge.status()["upstream_link"]["version"] == 1
     assert edge.metric("link_decode_cpu_seconds_total") > 0
     assert edge.metric("upstream_wire_bytes_total") < edge.metric("upstream_wal_bytes_total") / 3
+
+
+@pytest.mark.parametrize("compression", ["pglz", "lz4", "zstd"])
+def test_images_that_postgresql_compressed_are_referred_to(site, compression):
+    """They come as what changed in the page, unless one of the ends leaves them as they are."""
+    primary = site.primary(wal_segsize=1, wal_compression=compression)
+    hub = site.relay(primary, "hub")
+    edges = [edge_of(site, hub), edge_of(site, hub, "as_they_are", link={"recompress": "off"})]
+    pgbench_init(primary, scale=2)
+    for _ in range(3):
+        primary.execute("CHECKPOINT")
+        primary.execute("UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % 10 = 0")
+    assert_same_spools(primary, hub, *edges)
+    for kind in ("image_referred", "image_compressed"):
+        assert hub.metric("link_wal_bytes_total", kind=kind) > 1 << 20
+    assert [edge.metric("link_upstream_plain_requests_total") for edge in edges] == [0, 0]
 
 
 def test_an_edge_may_serve_edges(site):

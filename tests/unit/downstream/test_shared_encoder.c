@@ -114,16 +114,22 @@ static size_t read_earlier(void *context, lsn_t lsn, size_t length, const uint8_
 	return length < reader->at - lsn ? length : reader->at - lsn;
 }
 
-static void reader_open(struct reader *reader, struct relay_fixture *fixture,
-	struct shared_encoder *encoder, lsn_t from)
+static void reader_open_with(struct reader *reader, struct relay_fixture *fixture,
+	struct shared_encoder *encoder, lsn_t from, unsigned recompress)
 {
 	const struct link_source source = {.read = read_earlier, .context = reader};
 	const struct link_promise promise = {.oldest_lsn = from, .keep_bytes = REFERENCE};
 	*reader = (struct reader){.fixture = fixture, .start = from, .at = from};
 	sem_init(&reader->rung, 0, 0);
 	reader->decoder = link_decoder_new(FIXTURE_SEGMENT, &source);
-	reader->seat = encoder_seat_new(encoder, 1, ring, reader);
+	reader->seat = encoder_seat_new(encoder, 1, recompress, ring, reader);
 	encoder_seat_promise(reader->seat, &promise);
+}
+
+static void reader_open(struct reader *reader, struct relay_fixture *fixture,
+	struct shared_encoder *encoder, lsn_t from)
+{
+	reader_open_with(reader, fixture, encoder, from, 0);
 }
 
 static void reader_close(struct reader *reader)
@@ -262,6 +268,23 @@ static void test_shared_encoder__what_two_want_at_once_is_made_once(void **state
 	for (int i = 0; i < 2; i++) {
 		reader_close(&readers[i]);
 	}
+	ground_free(&ground);
+}
+
+static void test_shared_encoder__shares_with_those_who_recompress_alike(void **state)
+{
+	(void)state;
+	struct ground ground = ground_new(2 * MB, 3);
+	const unsigned recompress[] = {0, LINK_RECOMPRESS_LZ4, LINK_RECOMPRESS_LZ4};
+	for (int i = 0; i < 3; i++) {
+		struct reader reader;
+		reader_open_with(
+			&reader, ground.fixture, ground.encoder, FIXTURE_START, recompress[i]);
+		reader_read_to_end(&reader);
+		reader_close(&reader);
+	}
+	assert_int_equal(
+		stats_of(&ground).raw_bytes, 2 * (ground.fixture->appended - FIXTURE_START));
 	ground_free(&ground);
 }
 
@@ -418,6 +441,7 @@ int main(void)
 		cmocka_unit_test(
 			test_shared_encoder__sixteen_at_random_points_cost_hardly_more_than_one),
 		cmocka_unit_test(test_shared_encoder__what_two_want_at_once_is_made_once),
+		cmocka_unit_test(test_shared_encoder__shares_with_those_who_recompress_alike),
 		cmocka_unit_test(
 			test_shared_encoder__the_tip_is_served_while_all_others_stand_still),
 		cmocka_unit_test(

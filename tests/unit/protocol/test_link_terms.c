@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "protocol/link_codec.h"
 #include "protocol/link_terms.h"
 
 #include <stdio.h>
@@ -81,6 +82,24 @@ static void test_link_terms__agrees(void **state)
 		link_offer_format(&same, text);
 		assert_string_equal(text[1] == ' ' ? text + 2 : text + 1, cases[i].abilities);
 	}
+}
+
+static void test_link_terms__recompresses_what_both_ends_do_alike(void **state)
+{
+	(void)state;
+	struct link_offer ours;
+	struct link_terms terms;
+	char theirs[LINK_OFFER_TEXT_SIZE];
+
+	link_offer_init(&ours);
+	link_offer_add_recompress(&ours);
+	assert_true(link_offer_agree(&ours, link_offer_format(&ours, theirs), &terms));
+	assert_int_equal(link_terms_recompress(&terms),
+		LINK_RECOMPRESS_LZ4 | LINK_RECOMPRESS_ZSTD | LINK_RECOMPRESS_PGLZ);
+	assert_true(link_offer_agree(&ours, "1 lz4=0.0.1 zstd pglz=1 pglz=2 lanes", &terms));
+	assert_int_equal(link_terms_recompress(&terms), LINK_RECOMPRESS_PGLZ);
+	assert_true(link_offer_agree(&ours, "1 lanes", &terms));
+	assert_int_equal(link_terms_recompress(&terms), 0);
 }
 
 static void test_link_terms__finds_abilities(void **state)
@@ -240,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_terms__formats_offers),
 		cmocka_unit_test(test_link_terms__agrees),
+		cmocka_unit_test(test_link_terms__recompresses_what_both_ends_do_alike),
 		cmocka_unit_test(test_link_terms__finds_abilities),
 		cmocka_unit_test(test_link_terms__refuses_abilities_that_are_none),
 		cmocka_unit_test(test_link_terms__round_trips_a_start),
