@@ -1,5 +1,6 @@
 """Fixtures of the tests against real servers. tests/README.md says how to run them."""
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def pytest_runtest_makereport(item, call):
     if report.failed and site is not None and report.when == "call":
         for name, text in site.logs():
             report.sections.append((f"log of {name}", text))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_end_what_is_started():
+    """What runs in the background of a script ignores them, and all that it starts does so too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture
