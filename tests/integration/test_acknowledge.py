@@ -136,6 +136,7 @@ def test_status_says_when_the_standbys_hold_everything(site):
         standby.catch_up(primary)
     assert relay.status()["drained"] is False
     primary.execute("INSERT INTO t SELECT generate_series(1, 100000)")
+    relay.wait_flushed(primary.flush_lsn())
     primary.kill9()
     wait_until(lambda: relay.status()["drained"], 60, "the standbys to drain the relay")
     ranked = relay.status()["promotion"]
