@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent),
                 str(Path(__file__).resolve().parent.parent / "tests")]
 
+import caps  # noqa: E402
 import catch_up  # noqa: E402
 import edges  # noqa: E402
 import goodput  # noqa: E402
@@ -21,7 +22,8 @@ import tls  # noqa: E402
 import wire  # noqa: E402
 
 MEASUREMENTS = {"catch_up": catch_up, "tls": tls, "latency": latency, "memory": memory, "restart": restart,
-                "edges": edges, "goodput": goodput, "lanes": lanes, "wire": wire, "metering": metering}
+                "edges": edges, "goodput": goodput, "lanes": lanes, "wire": wire, "metering": metering,
+                "caps": caps}
 
 
 def machine():
