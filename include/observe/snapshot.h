@@ -25,7 +25,7 @@ struct alerts;
 struct recorder;
 
 struct snapshot_sources {
-	const char *relay_name;
+	const char *relay_name; /* the same over reloads */
 	struct upstream *upstream;
 	struct downstream *downstream;
 	struct wal_store *store;
@@ -80,7 +80,7 @@ struct snapshot {
 	size_t connection_count;
 	bool is_link_offered;
 	struct shared_encoder_stats link; /* of all links toward relays that follow */
-	struct alert_entry *alerts; /* that are on */
+	struct alert_entry *alerts;       /* that are on */
 	size_t alert_count;
 	struct alert_channel_stats alert_channels[ALERT_CHANNELS];
 	struct process_stats process;

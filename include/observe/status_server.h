@@ -10,35 +10,15 @@
 
 #include "base/error.h"
 #include "net/loop.h"
+#include "observe/snapshot.h"
 
 #include <stddef.h>
 
-struct alerts;
-struct cluster;
-struct destinations;
-struct downstream;
-struct pins;
-struct slots;
 struct status_server;
-struct upstream;
-struct wal_store;
 
-/* The sources outlive the server and are only read. */
-struct status_server_options {
-	const char *relay_name;
-	struct loop *loop;
-	struct upstream *upstream;
-	struct downstream *downstream;
-	struct wal_store *store;
-	struct slots *slots;
-	struct pins *pins;
-	struct cluster *cluster;
-	struct destinations *destinations; /* on the same loop */
-	struct alerts *alerts;             /* likewise; NULL: none are told of */
-};
-
-/* addresses, inherited: as listener_open(). */
-struct status_server *status_server_open(const struct status_server_options *options,
+/* On a loop that does not serve standbys. What the sources name outlives the server and is only
+ * read; the recorder is the server's own. addresses, inherited: as listener_open(). */
+struct status_server *status_server_open(struct loop *loop, const struct snapshot_sources *sources,
 	const char *addresses, int *inherited, size_t inherited_count,
 	struct error *err) MUST_CHECK;
 /* On its loop, or when that no longer runs. Accepts NULL, sets NULL. */

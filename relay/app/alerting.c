@@ -105,7 +105,6 @@ struct alerting *alerting_new(struct loop *loop, struct database *database,
 void alerting_start(struct alerting *alerting, const struct snapshot_sources *sources)
 {
 	alerting->sources = *sources;
-	alerting->sources.relay_name = alerting->relay_name;
 	deadlines_set(&alerting->deadlines, DEADLINE_LOOK, loop_now_us(alerting->loop) + LOOK_US);
 }
 

@@ -38,6 +38,7 @@ struct relay {
 	struct access access;
 	struct alerting_secrets secrets;
 	struct pid_file *lock;
+	char *name; /* a reload does not change it */
 	char *wal_directory;
 	struct database *database;
 	struct cluster *cluster;
@@ -88,6 +89,7 @@ static bool open_spool(struct relay *relay, struct error *err)
 	if (relay->pins == NULL) {
 		return false;
 	}
+	relay->name = memory_copy_text(relay->config->relay.name);
 	relay->wal_directory = data_directory_path(data_dir, "wal");
 	struct wal_store_options options = relay_store_options(relay->config, relay->wal_directory);
 	options.pins = relay->pins;
@@ -262,6 +264,21 @@ static void on_accept(void *context, int fd, const struct sockaddr *peer, size_t
 	downstream_accept(relay->downstream, fd, peer, peer_length);
 }
 
+/* What there is to be shown, once all of it is open. */
+static struct snapshot_sources snapshot_sources(const struct relay *relay)
+{
+	return (struct snapshot_sources){
+		.relay_name = relay->name,
+		.upstream = relay->upstream,
+		.downstream = relay->downstream,
+		.store = relay->store,
+		.slots = relay->slots,
+		.pins = relay->pins,
+		.cluster = relay->cluster,
+		.destinations = accounting_destinations(relay->accounting),
+	};
+}
+
 static bool open_doors(struct relay *relay, int *inherited, size_t count, struct error *err)
 {
 	const struct config_relay *config = &relay->config->relay;
@@ -273,20 +290,10 @@ static bool open_doors(struct relay *relay, int *inherited, size_t count, struct
 	if (config->http_listen[0] == '\0') {
 		return true;
 	}
-	struct status_server_options options = {
-		.relay_name = config->name,
-		.loop = relay->main_loop,
-		.upstream = relay->upstream,
-		.downstream = relay->downstream,
-		.store = relay->store,
-		.slots = relay->slots,
-		.pins = relay->pins,
-		.cluster = relay->cluster,
-		.destinations = accounting_destinations(relay->accounting),
-		.alerts = alerting_alerts(relay->alerting),
-	};
-	relay->status_server =
-		status_server_open(&options, config->http_listen, inherited, count, err);
+	struct snapshot_sources sources = snapshot_sources(relay);
+	sources.alerts = alerting_alerts(relay->alerting);
+	relay->status_server = status_server_open(
+		relay->main_loop, &sources, config->http_listen, inherited, count, err);
 	return relay->status_server != NULL;
 }
 
@@ -452,21 +459,6 @@ struct relay *relay_new(const char *config_path, struct config *config, struct e
 	return relay;
 }
 
-/* What there is to be shown, once all of it is open. */
-static struct snapshot_sources snapshot_sources(const struct relay *relay)
-{
-	return (struct snapshot_sources){
-		.relay_name = relay->config->relay.name,
-		.upstream = relay->upstream,
-		.downstream = relay->downstream,
-		.store = relay->store,
-		.slots = relay->slots,
-		.pins = relay->pins,
-		.cluster = relay->cluster,
-		.destinations = accounting_destinations(relay->accounting),
-	};
-}
-
 static bool start(struct relay *relay, struct error *err)
 {
 	static const struct signal_calls calls = {
@@ -569,6 +561,7 @@ void relay_free(struct relay **relay_in_out, int **kept_fds_out, size_t *kept_co
 	alerting_secrets_release(&relay->secrets);
 	config_free(&relay->config);
 	free(relay->wal_directory);
+	free(relay->name);
 	free(relay->config_path);
 	if (kept_fds_out != NULL) {
 		*kept_fds_out = relay->kept_fds;

@@ -39,7 +39,6 @@ enum deadline { DEADLINE_REST_OVER, DEADLINE_LOOK, DEADLINE_COUNT };
 struct status_server {
 	struct loop *loop;
 	struct snapshot_sources sources;
-	char *relay_name;
 	struct listen_sockets sockets;
 	struct evhttp *http;
 	struct http_connections *connections;
@@ -348,28 +347,17 @@ static bool open_http(struct status_server *server, struct error *err)
 	return true;
 }
 
-struct status_server *status_server_open(const struct status_server_options *options,
+struct status_server *status_server_open(struct loop *loop, const struct snapshot_sources *sources,
 	const char *addresses, int *inherited, size_t inherited_count, struct error *err)
 {
 	assert(open_server == NULL);
 	struct status_server *server = memory_new(sizeof(*server));
 	open_server = server;
-	server->loop = options->loop;
-	server->relay_name = memory_copy_text(options->relay_name);
+	server->loop = loop;
 	server->recorder = recorder_new();
 	server->connections = http_connections_new();
-	server->sources = (struct snapshot_sources){
-		.relay_name = server->relay_name,
-		.upstream = options->upstream,
-		.downstream = options->downstream,
-		.store = options->store,
-		.slots = options->slots,
-		.pins = options->pins,
-		.cluster = options->cluster,
-		.destinations = options->destinations,
-		.recorder = server->recorder,
-		.alerts = options->alerts,
-	};
+	server->sources = *sources;
+	server->sources.recorder = server->recorder;
 	if (!listen_sockets_open(addresses, inherited, inherited_count, &server->sockets, err) ||
 		!deadlines_init(&server->deadlines, server->loop, DEADLINE_COUNT, on_deadline,
 			server, err) ||
@@ -390,7 +378,6 @@ static void free_server(struct status_server *server)
 	http_connections_free(&server->connections);
 	recorder_free(&server->recorder);
 	free(server->acceptors);
-	free(server->relay_name);
 	free(server);
 	open_server = NULL;
 }

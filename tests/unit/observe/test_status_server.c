@@ -26,8 +26,9 @@ struct serving {
 static void open_server(struct serving *serving, const char *address, int *inherited, size_t count)
 {
 	struct error err = {0};
-	struct status_server_options options = {.relay_name = "r", .loop = serving->loop};
-	serving->server = status_server_open(&options, address, inherited, count, &err);
+	const struct snapshot_sources sources = {.relay_name = "r"};
+	serving->server =
+		status_server_open(serving->loop, &sources, address, inherited, count, &err);
 	if (serving->server == NULL) {
 		fail_msg("%s", err.message);
 	}
