@@ -32,7 +32,7 @@ struct link_sender {
 	struct encoded_batch *held; /* taken, and waits for leave to go */
 	struct link_lane_rules lanes;
 	struct lane_watch watch;
-	bool are_lanes_wanted; /* the receiver has been told */
+	bool may_want_lanes; /* the receiver can have them and has not been told to */
 	struct link_division division;
 };
 
@@ -130,16 +130,13 @@ static void watch_path(struct link_sender *sender)
 {
 	int64_t now_us = wal_stream_now_us(&sender->stream);
 	struct tcp_path path;
-	bool is_offered =
-		link_abilities_find(&sender->start.terms.abilities, LINK_LANES_ABILITY) != NULL;
-	if (!is_offered || sender->are_lanes_wanted || sender->stream.is_lane ||
-		!lane_watch_is_due(&sender->watch, now_us)) {
+	if (!sender->may_want_lanes || !lane_watch_is_due(&sender->watch, now_us)) {
 		return;
 	}
 	tcp_path_read(connection_fd(sender->stream.options.connection), &path);
 	bool is_helped = lane_watch_look(&sender->watch, &path, now_us);
 	if (is_helped || sender->lanes.count > 1) {
-		sender->are_lanes_wanted = true;
+		sender->may_want_lanes = false;
 		send_lanes(sender, sender->lanes.count > 1 ? sender->lanes.count : LANES_AUTO,
 			LSN_INVALID);
 	}
@@ -306,7 +303,7 @@ static enum wal_stream_step divide(struct link_sender *sender, unsigned count, s
 	}
 	lsn_t from = link_batch_limit(lsn - (lsn % LINK_FRAME_BYTES == 0));
 	sender->division = (struct link_division){.from = from, .count = count};
-	sender->are_lanes_wanted = true;
+	sender->may_want_lanes = false;
 	stream->is_divided = true;
 	send_lanes(sender, count, from);
 	turns_make_ready(stream->options.turns, &stream->turn);
@@ -390,6 +387,9 @@ struct wal_stream *link_sender_new(const struct wal_stream_options *options,
 	sender->lanes = *lanes;
 	sender->stream.is_lane = start->lane_count > 0;
 	sender->stream.is_divided = sender->stream.is_lane;
+	sender->may_want_lanes =
+		!sender->stream.is_lane &&
+		link_abilities_find(&start->terms.abilities, LINK_LANES_ABILITY) != NULL;
 	if (sender->stream.is_lane) {
 		sender->division = link_division_begin(options->start_lsn, start->lane_count);
 	}

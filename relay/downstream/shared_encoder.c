@@ -242,10 +242,10 @@ static bool goes_on(const struct encoder_seat *seat, lsn_t lsn)
 static struct encoder_frame *choose(struct encoder_seat *seat, lsn_t lsn)
 {
 	struct shared_encoder *shared = seat->shared;
-	struct frame_wish wish = wish_of(seat, lsn);
 	if (goes_on(seat, lsn)) {
 		return seat->frame;
 	}
+	struct frame_wish wish = wish_of(seat, lsn);
 	struct encoder_frame *frame = encoder_frame_find(shared, &wish);
 	if (frame != NULL) {
 		return frame;
