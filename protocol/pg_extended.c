@@ -89,40 +89,34 @@ bool pg_execute_decode(const uint8_t *body, size_t length, struct pg_execute *ex
 	return true;
 }
 
-static void write_bare(struct wire_writer *writer, char type)
-{
-	wire_begin_message(writer, type);
-	wire_end_message(writer);
-}
-
 void pg_write_parse_complete(struct wire_writer *writer)
 {
-	write_bare(writer, '1');
+	wire_write_bare_message(writer, '1');
 }
 
 void pg_write_bind_complete(struct wire_writer *writer)
 {
-	write_bare(writer, '2');
+	wire_write_bare_message(writer, '2');
 }
 
 void pg_write_close_complete(struct wire_writer *writer)
 {
-	write_bare(writer, '3');
+	wire_write_bare_message(writer, '3');
 }
 
 void pg_write_no_data(struct wire_writer *writer)
 {
-	write_bare(writer, 'n');
+	wire_write_bare_message(writer, 'n');
 }
 
 void pg_write_portal_suspended(struct wire_writer *writer)
 {
-	write_bare(writer, 's');
+	wire_write_bare_message(writer, 's');
 }
 
 void pg_write_empty_query(struct wire_writer *writer)
 {
-	write_bare(writer, 'I');
+	wire_write_bare_message(writer, 'I');
 }
 
 void pg_write_no_parameters(struct wire_writer *writer)

@@ -428,8 +428,7 @@ void pg_write_copy_out(struct wire_writer *writer)
 
 void pg_write_copy_done(struct wire_writer *writer)
 {
-	wire_begin_message(writer, 'c');
-	wire_end_message(writer);
+	wire_write_bare_message(writer, 'c');
 }
 
 void pg_write_copy_data(struct wire_writer *writer, const void *data, size_t length)
@@ -439,19 +438,24 @@ void pg_write_copy_data(struct wire_writer *writer, const void *data, size_t len
 	wire_end_message(writer);
 }
 
+void pg_write_column(struct wire_writer *writer, const struct pg_column *column, uint16_t format)
+{
+	wire_write_string(writer, column->name);
+	wire_write_u32(writer, 0); /* no table */
+	wire_write_u16(writer, 0); /* nor an attribute of one */
+	wire_write_u32(writer, column->type_oid);
+	wire_write_u16(writer, (uint16_t)column->type_size);
+	wire_write_u32(writer, (uint32_t)column->type_modifier);
+	wire_write_u16(writer, format);
+}
+
 void pg_write_row_description(
 	struct wire_writer *writer, const struct pg_column *columns, size_t count)
 {
 	wire_begin_message(writer, 'T');
 	wire_write_u16(writer, (uint16_t)count);
 	for (size_t i = 0; i < count; i++) {
-		wire_write_string(writer, columns[i].name);
-		wire_write_u32(writer, 0); /* no table */
-		wire_write_u16(writer, 0); /* nor an attribute of one */
-		wire_write_u32(writer, columns[i].type_oid);
-		wire_write_u16(writer, (uint16_t)columns[i].type_size);
-		wire_write_u32(writer, (uint32_t)columns[i].type_modifier);
-		wire_write_u16(writer, 0); /* text format */
+		pg_write_column(writer, &columns[i], 0); /* text format */
 	}
 	wire_end_message(writer);
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "protocol/lsn.h"
+#include "protocol/pg_message.h"
 
 #define SECOND_US       INT64_C(1000000)
 #define EPOCH_DAYS      10957 /* from 1970-01-01 to 2000-01-01, where PostgreSQL's time begins */
@@ -214,13 +215,11 @@ void pg_write_typed_description(struct wire_writer *writer, const struct pg_type
 	wire_begin_message(writer, 'T');
 	wire_write_u16(writer, (uint16_t)count);
 	for (size_t i = 0; i < count; i++) {
-		wire_write_string(writer, columns[i].name);
-		wire_write_u32(writer, 0); /* no table */
-		wire_write_u16(writer, 0); /* nor an attribute of one */
-		wire_write_u32(writer, types[columns[i].type].oid);
-		wire_write_u16(writer, (uint16_t)types[columns[i].type].size);
-		wire_write_u32(writer, UINT32_MAX); /* no modifier */
-		wire_write_u16(writer, (uint16_t)pg_format_of(formats, i));
+		const struct pg_column column = {.name = columns[i].name,
+			.type_oid = types[columns[i].type].oid,
+			.type_size = types[columns[i].type].size,
+			.type_modifier = -1};
+		pg_write_column(writer, &column, (uint16_t)pg_format_of(formats, i));
 	}
 	wire_end_message(writer);
 }

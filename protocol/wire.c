@@ -207,3 +207,9 @@ void wire_end_message(struct wire_writer *writer)
 	}
 	wire_put_u32(writer->bytes + writer->message_start, (uint32_t)length);
 }
+
+void wire_write_bare_message(struct wire_writer *writer, char type)
+{
+	wire_begin_message(writer, type);
+	wire_end_message(writer);
+}

@@ -118,6 +118,8 @@ struct pg_column {
 #define PG_OID_INT4  23
 #define PG_OID_INT8  20
 #define PG_OID_OID   26
+/* Of a row description, which is begun; format: 0 text, 1 binary. */
+void pg_write_column(struct wire_writer *writer, const struct pg_column *column, uint16_t format);
 void pg_write_row_description(
 	struct wire_writer *writer, const struct pg_column *columns, size_t count);
 /* A value of NULL is SQL's NULL; lengths may be NULL: values are C strings. */

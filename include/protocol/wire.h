@@ -52,6 +52,7 @@ void wire_write_bytes(struct wire_writer *writer, const void *bytes, size_t leng
 /* A frontend/backend message: type byte and a length filled in by end. */
 void wire_begin_message(struct wire_writer *writer, char type);
 void wire_end_message(struct wire_writer *writer);
+void wire_write_bare_message(struct wire_writer *writer, char type); /* without a body */
 
 /* Fixed places, for hot paths. */
 void wire_put_u32(uint8_t *at, uint32_t value);
