@@ -89,6 +89,20 @@ void scratch_leave(void)
 	assert_int_equal(nftw(scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+int scratch_set_up(void **state)
+{
+	(void)state;
+	scratch_enter();
+	return 0;
+}
+
+int scratch_tear_down(void **state)
+{
+	(void)state;
+	scratch_leave();
+	return 0;
+}
+
 const char *scratch_path(void)
 {
 	return scratch;

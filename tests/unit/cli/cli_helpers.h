@@ -18,6 +18,9 @@ void captured_release(struct captured *captured);
 /* An empty directory, the working one until scratch_leave() removes it with all that is in it. */
 void scratch_enter(void);
 void scratch_leave(void);
+/* As setup and teardown of a test. */
+int scratch_set_up(void **state);
+int scratch_tear_down(void **state);
 const char *scratch_path(void);
 void scratch_write(const char *name, const char *text, unsigned mode);
 /* NULL: no such file; else its text; free() it. */

@@ -18,20 +18,6 @@
 #define ALERTS "[relay]\nname = a\ndata_dir = d\n[upstream]\nconninfo = host=x\n[alerts]\n"
 #define MAIL   "smtp_url = smtp://m:587\nmail_from = a@b\nmail_to = c@d\nsmtp_user = u\n"
 
-static int set_up(void **state)
-{
-	(void)state;
-	scratch_enter();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_leave();
-	return 0;
-}
-
 static void check_says(const char *text, const char *problems)
 {
 	struct config *config = scratch_config(text);
@@ -117,7 +103,7 @@ static void test_check_alerts__authorities(void **state)
 		"PEM\n");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
 
 int main(void)
 {

@@ -16,20 +16,6 @@
 
 #define UPSTREAM "[upstream]\nconninfo = host=x\n"
 
-static int set_up(void **state)
-{
-	(void)state;
-	scratch_enter();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_leave();
-	return 0;
-}
-
 typedef void file_check(const struct config *config, struct config_report *report);
 
 static void check_says(file_check *check, const char *text, const char *problems)
@@ -87,7 +73,7 @@ static void test_check_files__what_else_is_named(void **state)
 		"");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
 
 int main(void)
 {

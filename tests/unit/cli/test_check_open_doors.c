@@ -15,20 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int set_up(void **state)
-{
-	(void)state;
-	scratch_enter();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_leave();
-	return 0;
-}
-
 static void on_problem(void *context, const char *file, unsigned line, const char *message)
 {
 	(void)context;
@@ -88,7 +74,7 @@ static void test_check_open_doors__is_silent_otherwise(void **state)
 	check_says("*:6433", "hostssl replication all all trust clientcert=verify-full\n", "");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
 
 int main(void)
 {

@@ -18,20 +18,6 @@
 
 #define SUFFIX ".set-aside-20260102T030405Z"
 
-static int set_up(void **state)
-{
-	(void)state;
-	scratch_enter();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_leave();
-	return 0;
-}
-
 static void make_state(void)
 {
 	static const struct slot_stats slots[] = {
@@ -110,7 +96,7 @@ static void test_reset_state__reads_nothing_from_what_is_no_state(void **state)
 	reset_state_release(&read);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
 
 int main(void)
 {

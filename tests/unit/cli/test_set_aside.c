@@ -18,20 +18,6 @@
 
 #define SUFFIX ".set-aside-20260102T030405Z"
 
-static int set_up(void **state)
-{
-	(void)state;
-	scratch_enter();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_leave();
-	return 0;
-}
-
 static void assert_holds(const char *name, const char *expected)
 {
 	char *text = scratch_read(name);
@@ -106,7 +92,7 @@ static void test_set_aside__overwrites_nothing(void **state)
 	assert_null(scratch_read("wal" SUFFIX));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
 
 int main(void)
 {
