@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from support import wan as support_wan  # noqa: E402
 from support.site import Site  # noqa: E402
+from support.tcp_proxy import TcpProxy  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -79,3 +80,16 @@ def wan(site):
         pytest.skip("needs a network namespace with TUN devices, which tests/run makes when run as root")
     return lambda congestion="bbr", **figures: site.add(
         support_wan.Wan(site.directory / f"wan_{congestion}", congestion, **figures)).start()
+
+
+@pytest.fixture
+def proxy():
+    """Makes proxies in front of relays that are gone with the test."""
+    made = []
+
+    def make(relay):
+        made.append(TcpProxy(relay.port))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()

@@ -9,7 +9,6 @@ from support.certificates import Authority
 from support.load import write_wal
 from support.receivers import Hook, Mailbox
 from support.relay import run_cli
-from support.tcp_proxy import TcpProxy
 from support.wait import holds_for, wait_until
 
 FAR = "destination far"
@@ -164,9 +163,9 @@ def test_a_password_never_goes_in_clear_nor_to_a_server_that_refuses_it(site, ma
     assert PASSWORD not in relay.log_text()
 
 
-def test_a_mail_server_that_falls_silent_keeps_nobody_from_stopping(site, mailboxes):
+def test_a_mail_server_that_falls_silent_keeps_nobody_from_stopping(site, mailboxes, proxy):
     mailbox = mailboxes()
-    path = TcpProxy(mailbox.port)
+    path = proxy(mailbox)
     primary = site.primary(wal_segsize=1)
     relay = limited(site, primary, mail_options(
         mailbox, smtp_url=f"smtp://127.0.0.1:{path.port}"))
@@ -175,7 +174,6 @@ def test_a_mail_server_that_falls_silent_keeps_nobody_from_stopping(site, mailbo
     while path.count() > 0:
         path.freeze_newest()
     relay.stop()
-    path.close()
 
 
 @pytest.mark.long

@@ -1,10 +1,7 @@
 """A link over several connections: the same bytes, whatever happens to one of them."""
-import pytest
-
 from support.load import assert_same_rows, write_wal
-from support.tcp_proxy import TcpProxy
 from support.wait import wait_until
-from support.wal import assert_same_wal
+from support.wal import assert_same_spools, assert_same_wal
 
 SPOOL = {"retain_size": "2GB"}
 
@@ -18,25 +15,6 @@ def edge_with_lanes(site, hub, count=4, name="edge", **upstream):
                       upstream={"start": "oldest", **upstream})
     wait_until(lambda: lanes(edge) == count, what=f"{name} to have its lanes")
     return edge
-
-
-def assert_same_spools(primary, *relays):
-    end = primary.switch_wal()
-    for relay in relays:
-        relay.wait_flushed(end)
-        assert_same_wal(relay.spool, primary.pg_wal, end, primary.wal_segment_bytes)
-
-
-@pytest.fixture
-def proxy():
-    made = []
-
-    def make(relay):
-        made.append(TcpProxy(relay.port))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
 
 
 def test_what_comes_over_lanes_is_what_the_primary_has(site):

@@ -5,9 +5,8 @@ import shutil
 import pytest
 
 from support.load import assert_same_rows, pgbench_init, write_wal
-from support.tcp_proxy import TcpProxy
 from support.wait import wait_until
-from support.wal import assert_same_wal, segment_name
+from support.wal import assert_same_spools, assert_same_wal, segment_name
 
 
 def received(edge, name):
@@ -23,25 +22,6 @@ def edge_of(site, hub, name="edge", **sections):
     edge = site.relay(hub, name, upstream={"start": "oldest"}, **sections)
     wait_until(lambda: has_link(edge), what=f"{name} to follow by a link")
     return edge
-
-
-def assert_same_spools(primary, *relays):
-    end = primary.switch_wal()
-    for relay in relays:
-        relay.wait_flushed(end)
-        assert_same_wal(relay.spool, primary.pg_wal, end, primary.wal_segment_bytes)
-
-
-@pytest.fixture
-def proxy():
-    made = []
-
-    def make(relay):
-        made.append(TcpProxy(relay.port))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
 
 
 @pytest.mark.parametrize("wal_segsize", [1, 16])

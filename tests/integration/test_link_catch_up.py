@@ -1,7 +1,7 @@
 """An edge far behind catches up through the link while another at the tip stays there."""
 from support.load import assert_same_rows, write_wal
 from support.wait import wait_until
-from support.wal import assert_same_wal
+from support.wal import assert_spools_hold
 
 SPOOL = {"retain_size": "4GB", "max_size": "8GB"}
 
@@ -24,9 +24,7 @@ def test_the_tip_goes_on_while_another_edge_is_far_behind(site):
         wait_until(lambda: standby.value("SELECT max(number) FROM marker") == markers,
                    what=f"marker {markers} on the standby")
     end = primary.switch_wal()
-    for relay in (hub, near, far):
-        relay.wait_flushed(end, 120)
-        assert_same_wal(relay.spool, primary.pg_wal, end, primary.wal_segment_bytes)
+    assert_spools_hold(primary, (hub, near, far), end, deadline=120)
     assert_same_rows(primary, standby, ["marker"])
     for edge in (near, far):
         assert edge.metric("link_upstream_version") == 1
@@ -44,9 +42,7 @@ def test_edges_that_join_one_after_another_share_what_is_encoded(site):
              for number in range(6)]
     for edge in edges:
         edge.start(wait=False)
-    for edge in edges:
-        edge.wait_flushed(end, 120)
-        assert_same_wal(edge.spool, primary.pg_wal, end, primary.wal_segment_bytes)
+    assert_spools_hold(primary, edges, end, deadline=120)
     distinct = end - hub.metric("spool_oldest_lsn_bytes")
     encoded = sum(value for _, value in hub.metrics()["walrelay_link_wal_bytes_total"])
     assert encoded < 1.5 * distinct

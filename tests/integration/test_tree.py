@@ -5,7 +5,7 @@ import shutil
 
 from support.load import assert_same_rows
 from support.wait import wait_until
-from support.wal import assert_same_wal
+from support.wal import assert_same_wal, assert_spools_hold
 
 KILLS_EACH = 3
 MB = 1 << 20
@@ -20,13 +20,6 @@ def tree(site, primary):
     return relays
 
 
-def assert_all_hold(primary, relays, end):
-    """Every segment of every relay is the primary's, byte by byte."""
-    for relay in relays:
-        relay.wait_flushed(end)
-        assert_same_wal(relay.spool, primary.pg_wal, end, primary.wal_segment_bytes)
-
-
 def test_each_part_is_killed_under_load(site):
     primary = site.primary(wal_segsize=1)
     hub, edge, leaf = relays = tree(site, primary)
@@ -37,7 +30,7 @@ def test_each_part_is_killed_under_load(site):
         victim.kill9()
         victim.start()
     load.stop()
-    assert_all_hold(primary, relays, primary.switch_wal())
+    assert_spools_hold(primary, relays, primary.switch_wal())
     for standby in standbys:
         standby.catch_up(primary)
         assert_same_rows(primary, standby)
@@ -56,7 +49,7 @@ def test_the_primary_is_killed(site):
         wait_until(lambda: not relays[0].is_connected(), what="the hub to notice")
         primary.start()
     primary.execute("CREATE TABLE after_all AS SELECT generate_series(1, 1000) AS a")
-    assert_all_hold(primary, relays, primary.switch_wal())
+    assert_spools_hold(primary, relays, primary.switch_wal())
     standby.catch_up(primary)
     assert_same_rows(primary, standby)
     assert_same_rows(primary, standby, ["after_all"])
@@ -71,7 +64,7 @@ def test_an_edge_whose_spool_is_wiped_begins_again(site):
     shutil.rmtree(edge.data_dir)
     edge.start()
     load.stop()
-    assert_all_hold(primary, relays, primary.switch_wal())
+    assert_spools_hold(primary, relays, primary.switch_wal())
 
 
 def test_a_promotion_goes_down_the_tree(site):

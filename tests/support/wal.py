@@ -48,6 +48,17 @@ def assert_same_wal(directory, reference, end_lsn, segment_bytes, at_least=1):
     return compared
 
 
+def assert_spools_hold(primary, relays, end, **waits):
+    """Every segment of every relay is the primary's, byte by byte, up to end."""
+    for relay in relays:
+        relay.wait_flushed(end, **waits)
+        assert_same_wal(relay.spool, primary.pg_wal, end, primary.wal_segment_bytes)
+
+
+def assert_same_spools(primary, *relays):
+    assert_spools_hold(primary, relays, primary.switch_wal())
+
+
 def directory_bytes(directory):
     """What a directory of WAL takes, as du would say; files may go while we look."""
     total = 0
