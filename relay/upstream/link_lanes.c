@@ -55,8 +55,6 @@ struct link_lanes {
 	bool is_ended;   /* nothing is to be touched but what frees it */
 };
 
-static void open_lane(struct lane *lane);
-
 static bool is_divided(const struct link_lanes *lanes)
 {
 	return lanes->order.division.count > 1;
