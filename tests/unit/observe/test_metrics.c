@@ -110,8 +110,8 @@ static void test_metrics__tell_what_destinations_use(void **state)
 		"walrelay_destination_wire_bytes_total{destination=\"far\"} 3",
 		"walrelay_destination_wire_received_bytes_total{destination=\"far\"} 4",
 		"walrelay_destination_billed_bytes_total{destination=\"far\"} 5",
-		"walrelay_destination_cost_total{destination=\"far\",currency=\"EUR\"} "
-		"1.200000003",
+		("walrelay_destination_cost_total{destination=\"far\",currency=\"EUR\"} "
+		 "1.200000003"),
 		"walrelay_destination_used_bytes{destination=\"far\",period=\"day\"} 10",
 		"walrelay_destination_used_bytes{destination=\"far\",period=\"month\"} 20",
 		"walrelay_destination_limit_bytes{destination=\"far\",period=\"month\"} 30",

@@ -18,6 +18,9 @@
 #define PATIENCE_SECONDS 20
 
 static void complain(struct fake_server *server, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void complain(struct fake_server *server, const char *format, ...)
 {
 	va_list arguments;
 
