@@ -76,13 +76,26 @@ static void free_event(struct event **event)
 	}
 }
 
+static void forget_socket(struct upstream_session *session)
+{
+	free_event(&session->read_event);
+	free_event(&session->write_event);
+}
+
+/* A connection that breaks is closed by libpq itself, and the number may soon be another's. */
+static void wait_on(const struct upstream_session *session, struct event *event)
+{
+	if (event != NULL && event_get_fd(event) == PQsocket(session->connection)) {
+		event_add(event, NULL);
+	}
+}
+
 void upstream_session_close(struct upstream_session *session)
 {
 	if (session->state == UPSTREAM_SESSION_CLOSED) {
 		return;
 	}
-	free_event(&session->read_event);
-	free_event(&session->write_event);
+	forget_socket(session);
 	deadlines_release(&session->deadlines);
 	PQfinish(session->connection);
 	session->connection = NULL;
@@ -123,7 +136,7 @@ static bool flush(struct upstream_session *session, struct error *err)
 		return false;
 	}
 	if (left > 0) {
-		event_add(session->write_event, NULL);
+		wait_on(session, session->write_event);
 	}
 	return true;
 }
@@ -257,6 +270,7 @@ static void on_readable(evutil_socket_t socket, short what, void *context)
 	(void)what;
 	if (!is_alive) {
 		set_connection_error(&session->loss, PQerrorMessage(connection));
+		forget_socket(session);
 	}
 	/* What came before the end still counts. */
 	take_all(session);
@@ -304,9 +318,7 @@ void upstream_session_stop_reading(struct upstream_session *session)
 
 void upstream_session_resume_reading(struct upstream_session *session)
 {
-	if (session->read_event != NULL) {
-		event_add(session->read_event, NULL);
-	}
+	wait_on(session, session->read_event);
 }
 
 /* --- connecting ------------------------------------------------------------------------------ */

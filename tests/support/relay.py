@@ -15,8 +15,9 @@ from support.wait import wait_until
 
 TRUST = ("local replication all trust\nhost replication all 127.0.0.1/32 trust\n"
          "local all all trust\nhost all all 127.0.0.1/32 trust\n")
-SANITIZER = re.compile(r"^.*(?:(?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:"
-                       r"|Assertion .* failed).*$", re.MULTILINE)
+# What a sanitizer, an assertion or libevent complains about is a fault of the relay.
+FAULT = re.compile(r"^.*(?:(?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:"
+                   r"|Assertion .* failed|WARNING: libevent: ).*$", re.MULTILINE)
 
 
 def binary():
@@ -100,10 +101,10 @@ class Relay(Process):
         assert code == 0, f"{self.name} ended with {code}: {self.log_text()[-2000:]}"
 
     def check_log(self):
-        """Fails on whatever a sanitizer or an assertion has said since the last look."""
+        """Fails on whatever a sanitizer, an assertion or libevent has said since the last look."""
         text = self.log_text(self.checked_to)
         self.checked_to = self.log_size()
-        found = SANITIZER.search(text)
+        found = FAULT.search(text)
         assert not found, f"{self.name}: {text[max(0, found.start() - 500):found.start() + 4000]}"
 
     # --- what it says ---

@@ -5,7 +5,10 @@
 
 #include "upstream/upstream_session.h"
 
+#include "base/log.h"
+
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,8 +32,22 @@ struct observer {
 	const char *sql;
 	char close_on; /* close the session at this event */
 	char end_on;   /* end the copy at this event */
+	char read_on;  /* read at this event behind the session's back, until libpq sees the end */
 	struct error err;
 };
+
+/* As when libpq reads while it writes: the socket is closed before the session is told. */
+static void read_to_the_end(struct upstream_session *session)
+{
+	upstream_session_stop_reading(session);
+	while (PQconsumeInput(session->connection)) {
+		struct pollfd wanted = {.fd = PQsocket(session->connection), .events = POLLIN};
+
+		assert_int_equal(poll(&wanted, 1, 10000), 1);
+	}
+	assert_int_equal(PQsocket(session->connection), -1);
+	upstream_session_resume_reading(session);
+}
 
 static void note(struct observer *observer, char event)
 {
@@ -41,6 +59,9 @@ static void note(struct observer *observer, char event)
 	if (event == observer->end_on) {
 		observer->end_on = '\0';
 		assert_true(upstream_session_end_copy(&observer->session, &err));
+	}
+	if (event == observer->read_on) {
+		read_to_the_end(&observer->session);
 	}
 	if (event == observer->close_on) {
 		upstream_session_close(&observer->session);
@@ -410,6 +431,37 @@ static void test_upstream_session__a_dead_host_does_not_hide_the_next(void **sta
 	assert_string_equal(observer.events, "cl");
 }
 
+static void play_gone_after_wal(struct fake_server *server)
+{
+	static uint8_t wal[1000];
+
+	fake_accept(server);
+	fake_let_in(server, "15.18");
+	fake_expect_query(server, "S");
+	fake_send_copy_both(server);
+	fake_send_wal(server, 0, wal, sizeof(wal));
+}
+
+static void test_upstream_session__a_socket_that_libpq_closed_is_not_waited_for(void **state)
+{
+	char file[] = "/tmp/walrelay-session.XXXXXX";
+	struct log_options log = {.level = LOG_LEVEL_WARNING, .file = file};
+	struct observer observer = {.sql = "S", .read_on = 'd', .close_on = 'd'};
+	struct stat facts;
+	struct error err;
+
+	(void)state;
+	close(mkstemp(file));
+	assert_true(log_configure(&log, &err));
+	observe_server(&observer, play_gone_after_wal);
+	assert_int_equal(stat(file, &facts), 0);
+	unlink(file);
+	log.file = NULL;
+	assert_true(log_configure(&log, &err));
+	assert_string_equal(observer.events, "cwd");
+	assert_int_equal(facts.st_size, 0);
+}
+
 static void play_silence(struct fake_server *server)
 {
 	fake_accept(server);
@@ -443,6 +495,7 @@ int main(void)
 		TEST(goes_on_to_the_next_host),
 		TEST(a_dead_host_does_not_hide_the_next),
 		TEST(gives_up_a_server_that_says_nothing),
+		TEST(a_socket_that_libpq_closed_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
