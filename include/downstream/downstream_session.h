@@ -53,9 +53,7 @@ struct downstream_shared {
 	struct rate_limiter *limiter;      /* NULL: there are no caps */
 	uint8_t mock_key[32];
 	atomic_bool is_stopping;
-	atomic_uint drop_waiters;             /* sessions that wait for a slot to become free */
-	void (*on_slot_freed)(void *context); /* any thread; only while there are drop_waiters */
-	void *context;
+	atomic_uint drop_waiters; /* sessions that wait for a slot to become free */
 	/* What downstream_replayed_lsn() would answer may have moved; NULL: never mind. */
 	void (*on_replayed)(void *context);
 	void (*on_flushed)(void *context); /* likewise of downstream_flushed_lsn() */

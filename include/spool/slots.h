@@ -33,11 +33,18 @@ struct slot_stats {
 };
 
 typedef void slots_done(void *context, bool ok, const struct error *err);
+/* On whatever thread freed it. */
+typedef void slots_freed(void *context);
 
 struct slots *slots_open(struct database *database, struct error *err) MUST_CHECK;
 /* Stores what was written behind; what was begun is finished, done callbacks included. Accepts NULL,
  * sets NULL. */
 void slots_close(struct slots **slots);
+
+/* freed is called after every slot that became free for others: made, released, dropped, or gone
+ * with its session. NULL ends that: it is not called any more once this has returned. It must not
+ * call back. */
+void slots_watch(struct slots *slots, slots_freed *freed, void *context);
 
 /* Checks the name at once (false: done is not called) and takes it: from here on nobody else can
  * create it and it holds WAL. A durable slot is then stored, and done is called on the database's

@@ -59,9 +59,13 @@ static void on_sender_stopped(void *context)
 	}
 }
 
+/* Any thread. */
 static void on_slot_freed(void *context)
 {
 	struct downstream *downstream = context;
+	if (atomic_load(&downstream->shared.drop_waiters) == 0) {
+		return;
+	}
 	for (unsigned i = 0; i < downstream->sender_count; i++) {
 		sender_loop_tell_slot_freed(downstream->senders[i]);
 	}
@@ -165,8 +169,6 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	shared->passthrough = &downstream->passthrough;
 	shared->console = options->console;
 	shared->registry = connection_registry_new();
-	shared->on_slot_freed = on_slot_freed;
-	shared->context = downstream;
 	shared->on_replayed = options->on_replayed;
 	shared->on_flushed = options->on_flushed;
 	shared->replayed_context = options->context;
@@ -183,6 +185,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 		downstream_free(&downstream);
 		return NULL;
 	}
+	slots_watch(shared->slots, on_slot_freed, downstream);
 	return downstream;
 }
 
@@ -193,6 +196,7 @@ void downstream_free(struct downstream **downstream)
 		return;
 	}
 	*downstream = NULL;
+	slots_watch(gone->shared.slots, NULL, NULL);
 	for (unsigned i = 0; i < gone->sender_count; i++) {
 		sender_loop_free(&gone->senders[i]);
 	}

@@ -26,14 +26,6 @@ struct slot_operation {
 	struct error err;
 };
 
-static void tell_slot_freed(const struct downstream_session *session)
-{
-	const struct downstream_shared *shared = session->host->shared;
-	if (atomic_load(&session->host->shared->drop_waiters) > 0) {
-		shared->on_slot_freed(shared->context);
-	}
-}
-
 /* --- operations that are stored ----------------------------------------------------------------
  */
 
@@ -43,9 +35,7 @@ static void finish_operation(void *context)
 	struct downstream_session *session = operation->session;
 	struct wire_writer writer;
 	session->operation = NULL;
-	if (operation->ok && operation->is_drop) {
-		tell_slot_freed(session);
-	} else if (operation->ok && operation->is_temporary) {
+	if (operation->ok && operation->is_temporary) {
 		session->has_temporary_slot = true;
 	}
 	if (session_is_ended(session)) {
@@ -145,8 +135,8 @@ static void stop_waiting(struct downstream_session *session)
 	}
 }
 
-/* Whoever frees a slot looks at drop_waiters after it; this one counted itself before it tries: so
- * no freeing is missed. */
+/* When a slot is free, drop_waiters is looked at; this one counted itself before it tries: so no
+ * freeing is missed. */
 static void try_drop(struct downstream_session *session, const char *name, bool may_wait)
 {
 	struct error err = {0};
@@ -209,7 +199,6 @@ void session_release_slot(struct downstream_session *session)
 	if (session->slot[0] != '\0') {
 		slots_release(session->host->shared->slots, session->slot, session->pid);
 		name_slot(session, "");
-		tell_slot_freed(session);
 	}
 }
 
@@ -220,6 +209,5 @@ void session_forget_slots(struct downstream_session *session)
 	if (session->has_temporary_slot) {
 		session->has_temporary_slot = false;
 		slots_drop_temporary(session->host->shared->slots, session->pid);
-		tell_slot_freed(session);
 	}
 }

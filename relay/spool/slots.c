@@ -4,7 +4,8 @@
  * Creating and dropping are durable before anybody is told. Confirmed positions are written behind:
  * one job for all dirty slots, never a second one waiting, and none sooner than a second after the
  * last began. The table is the truth while the relay runs; one mutex guards it, and no callback
- * runs under it.
+ * runs under it. Who is told of freed slots stands under a mutex of its own, which is held while he
+ * is told.
  */
 #include "spool/slots.h"
 
@@ -44,8 +45,11 @@ struct slots {
 	bool is_urgent; /* and one of them was lost */
 	bool is_closing;
 	bool is_write_waiting;
-	int64_t last_write_us; /* when the last one began, or was asked for */
-	bool is_write_failing; /* not under the lock: the database's thread alone */
+	int64_t last_write_us;      /* when the last one began, or was asked for */
+	bool is_write_failing;      /* not under the lock: the database's thread alone */
+	pthread_mutex_t watch_lock; /* of what follows */
+	slots_freed *freed;         /* NULL: nobody wants to know */
+	void *freed_context;
 };
 
 /* A creation or a drop on its way through the database. */
@@ -232,6 +236,7 @@ static void free_slots(struct slots *slots)
 		free(slots->sorted[i]);
 	}
 	free(slots->sorted);
+	pthread_mutex_destroy(&slots->watch_lock);
 	pthread_mutex_destroy(&slots->lock);
 	free(slots);
 }
@@ -242,6 +247,7 @@ struct slots *slots_open(struct database *database, struct error *err)
 	slots->database = database;
 	slots->last_write_us = monotonic_us() - WRITE_INTERVAL_US;
 	pthread_mutex_init(&slots->lock, NULL);
+	pthread_mutex_init(&slots->watch_lock, NULL);
 	if (!database_run(database, load_job, slots, err)) {
 		error_wrap(err, "could not load the replication slots");
 		free_slots(slots);
@@ -267,6 +273,23 @@ void slots_close(struct slots **slots)
 	finish_write(&write, ok, &err);
 	assert(!closing->is_write_waiting);
 	free_slots(closing);
+}
+
+void slots_watch(struct slots *slots, slots_freed *freed, void *context)
+{
+	pthread_mutex_lock(&slots->watch_lock);
+	slots->freed = freed;
+	slots->freed_context = context;
+	pthread_mutex_unlock(&slots->watch_lock);
+}
+
+static void tell_freed(struct slots *slots)
+{
+	pthread_mutex_lock(&slots->watch_lock);
+	if (slots->freed) {
+		slots->freed(slots->freed_context);
+	}
+	pthread_mutex_unlock(&slots->watch_lock);
 }
 
 static bool check_name(const char *name, struct error *err)
@@ -362,6 +385,7 @@ static void finish_change(
 	if (change->done) {
 		change->done(change->context, ok, err);
 	}
+	tell_freed(slots);
 	free(change);
 }
 
@@ -428,20 +452,26 @@ bool slots_drop(struct slots *slots, const char *name, uint32_t pid, slots_done 
 	pthread_mutex_unlock(&slots->lock);
 	if (is_temporary) {
 		call_done(done, context);
+		tell_freed(slots);
 	}
 	return is_claimed;
 }
 
 void slots_drop_temporary(struct slots *slots, uint32_t owner_pid)
 {
+	bool is_any = false;
 	pthread_mutex_lock(&slots->lock);
 	for (size_t i = slots->count; i-- > 0;) {
 		struct slot *slot = slots->sorted[i];
 		if (slot->stats.temporary && slot->owner_pid == owner_pid) {
 			remove_slot(slots, slot);
+			is_any = true;
 		}
 	}
 	pthread_mutex_unlock(&slots->lock);
+	if (is_any) {
+		tell_freed(slots);
+	}
 }
 
 bool slots_acquire(struct slots *slots, const char *name, uint32_t pid, struct error *err)
@@ -467,10 +497,14 @@ void slots_release(struct slots *slots, const char *name, uint32_t pid)
 {
 	pthread_mutex_lock(&slots->lock);
 	struct slot *slot = find_slot(slots, name);
-	if (slot && slot->stats.active_pid == pid) {
+	bool is_released = slot && slot->stats.active_pid == pid;
+	if (is_released) {
 		slot->stats.active_pid = 0;
 	}
 	pthread_mutex_unlock(&slots->lock);
+	if (is_released) {
+		tell_freed(slots);
+	}
 }
 
 void slots_confirm(struct slots *slots, const char *name, lsn_t flush_lsn, tli_t tli)

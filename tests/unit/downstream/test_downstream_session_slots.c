@@ -231,6 +231,55 @@ static void test_downstream_session_slots__one_in_use_is_dropped_when_it_becomes
 	}
 }
 
+static bool hold_database(struct sqlite3 *connection, void *context, struct error *err)
+{
+	(void)connection;
+	(void)err;
+	pthread_mutex_lock(context);
+	pthread_mutex_unlock(context);
+	return true;
+}
+
+/* Whoever else has it in hand (the console, a session that makes it) tells no session of it. */
+static void test_downstream_session_slots__one_that_is_being_stored_is_waited_for(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *query; /* NULL: the console drops it */
+		const char *expected;
+	} rows[] = {
+		{NULL, "E ERROR 42704 replication slot \"s1\" does not exist\nZ I\n"},
+		{"CREATE_REPLICATION_SLOT s1 PHYSICAL", "C DROP_REPLICATION_SLOT\nZ I\n"},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct relay_fixture *fixture = relay_fixture_new(NULL);
+		pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+		struct raw_client user, dropper;
+		struct slot_stats slot;
+		struct error err = {0};
+		relay_fixture_log_in(fixture, &user);
+		relay_fixture_log_in(fixture, &dropper);
+		if (rows[i].query == NULL) {
+			ask(&user, "CREATE_REPLICATION_SLOT s1 PHYSICAL");
+		}
+		pthread_mutex_lock(&gate);
+		database_submit(fixture->database, hold_database, NULL, &gate);
+		if (rows[i].query == NULL) {
+			assert_true(slots_drop(fixture->slots, "s1", 0, NULL, NULL, &err));
+		} else {
+			raw_client_query(&user, rows[i].query);
+		}
+		WAIT_UNTIL(slots_find(fixture->slots, "s1", &slot));
+		raw_client_query(&dropper, "DROP_REPLICATION_SLOT s1 WAIT");
+		assert_true(raw_client_is_quiet(&dropper, 50));
+		pthread_mutex_unlock(&gate);
+		assert_string_equal(raw_client_until(&dropper, 'Z'), rows[i].expected);
+		raw_client_close(&user);
+		raw_client_close(&dropper);
+		relay_fixture_free(fixture);
+	}
+}
+
 static void test_downstream_session_slots__a_client_that_goes_before_its_answer(void **state)
 {
 	(void)state;
@@ -283,6 +332,8 @@ int main(void)
 			test_downstream_session_slots__hold_the_feedback_of_a_standby_that_is_away),
 		cmocka_unit_test(
 			test_downstream_session_slots__one_in_use_is_dropped_when_it_becomes_free),
+		cmocka_unit_test(
+			test_downstream_session_slots__one_that_is_being_stored_is_waited_for),
 		cmocka_unit_test(
 			test_downstream_session_slots__a_client_that_goes_before_its_answer),
 		cmocka_unit_test(test_downstream_session_slots__stop_while_somebody_waits),
