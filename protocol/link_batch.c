@@ -5,10 +5,10 @@
 
 #include "protocol/crc32c.h"
 #include "protocol/wire.h"
-#include "protocol/xxh64.h"
 
 #include <assert.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define START_AT 4
 #define CHECK_AT 12
@@ -55,7 +55,7 @@ uint64_t link_batch_check(const struct link_batch_header *header, const uint8_t 
 	uint8_t bytes[LINK_BATCH_HEADER_BYTES];
 
 	link_batch_header_put(header, bytes);
-	return xxh64(raw, header->length, xxh64(bytes, CHECK_AT, 0));
+	return XXH64(raw, header->length, XXH64(bytes, CHECK_AT, 0));
 }
 
 lsn_t link_batch_limit(lsn_t lsn)

@@ -296,6 +296,20 @@ static void test_link_decoder__headers_are_refused_by_name(void **state)
 	link_decoder_free(&decoder);
 }
 
+/* It is on the wire: other relays compute the same, by any library. */
+static void test_link_decoder__the_check_is_this_and_no_other(void **state)
+{
+	struct link_batch_header header = {
+		.version = 1, .flags = LINK_BATCH_IS_PLAIN, .start = 0x30000000, .length = 99};
+	uint8_t raw[99];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(raw); i++) {
+		raw[i] = (uint8_t)(i * 167 + (i >> 3));
+	}
+	assert_int_equal(link_batch_check(&header, raw), 0x7F78DB98B31FC976u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +333,7 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_link_decoder__headers_are_refused_by_name, set_up, tear_down),
+		cmocka_unit_test(test_link_decoder__the_check_is_this_and_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
