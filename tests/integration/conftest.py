@@ -16,7 +16,7 @@ from support.tcp_proxy import TcpProxy  # noqa: E402
 def pytest_addoption(parser):
     parser.addoption("--postgres-bin", help="directory of the server binaries to test with")
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
-    parser.addoption("--drill-rounds", type=int, default=0, help="faults of test_drill")
+    parser.addoption("--drill-rounds", type=int, default=0, help="faults, or failovers, of a drill")
 
 
 def pytest_configure(config):
@@ -41,6 +41,14 @@ def pytest_runtest_makereport(item, call):
     if report.failed and site is not None and report.when == "call":
         for name, text in site.logs():
             report.sections.append((f"log of {name}", text))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests measured on their way: record_property("figures", one line)."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(value)
 
 
 @pytest.fixture(scope="session", autouse=True)

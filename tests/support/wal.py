@@ -30,12 +30,13 @@ def segments(directory):
                   if SEGMENT_NAME.match(entry.name))
 
 
-def assert_same_wal(directory, reference, end_lsn, segment_bytes, at_least=1):
+def assert_same_wal(directory, reference, end_lsn, segment_bytes, at_least=1, prefix=""):
     """Every segment in directory that ends at or before end_lsn equals its namesake in reference.
-    Returns the names compared. A segment that reference no longer holds is an error of the test."""
+    Returns the names compared, all of which begin with prefix (a timeline). A segment that reference no longer holds is an error of the test."""
     compared = []
     for name in segments(directory):
-        if segment_start(name, segment_bytes) + segment_bytes > end_lsn:
+        if segment_start(name, segment_bytes) + segment_bytes > end_lsn \
+                or not name.startswith(prefix):
             continue
         ours = (Path(directory) / name).read_bytes()
         theirs = (Path(reference) / name).read_bytes()
