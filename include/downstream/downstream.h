@@ -110,7 +110,11 @@ struct standby_stats {
 	lsn_t replay_lsn;
 	int64_t connected_at_us;  /* Unix time */
 	int64_t last_reply_at_us; /* Unix time; 0: never */
-	int64_t replay_lag_us;    /* -1: not known */
+	int64_t write_lag_us;     /* as replay_lag_us, of what it wrote */
+	int64_t flush_lag_us;
+	int64_t replay_lag_us; /* age of what it last said to have replayed; -1: not known, or idle
+				*/
+	uint64_t xmin;         /* of its hot_standby_feedback, epoch << 32 | xid; 0: none */
 	uint64_t wal_bytes;
 	uint64_t wire_sent_bytes;
 	uint64_t wire_received_bytes;

@@ -10,6 +10,7 @@
 #define DOWNSTREAM_STANDBY_PROGRESS_H
 
 #include "downstream/downstream.h"
+#include "downstream/lag_tracker.h"
 #include "protocol/lsn.h"
 #include "protocol/repl_message.h"
 
@@ -25,7 +26,7 @@ struct standby_progress {
 	_Atomic lsn_t flush_lsn;
 	_Atomic lsn_t replay_lsn;
 	_Atomic int64_t last_reply_at_us; /* Unix time */
-	_Atomic int64_t replay_lag_us;
+	_Atomic int64_t lag_us[LAG_STAGES];
 	_Atomic uint64_t wal_bytes;
 	_Atomic uint64_t wire_sent_bytes;
 	_Atomic uint64_t wire_received_bytes;
@@ -48,7 +49,7 @@ void standby_progress_init(struct standby_progress *progress);
 void standby_progress_begin_stream(struct standby_progress *progress, tli_t tli, lsn_t start_lsn);
 void standby_progress_end_stream(struct standby_progress *progress);
 void standby_progress_on_status(struct standby_progress *progress,
-	const struct standby_status *status, int64_t unix_now_us, int64_t replay_lag_us);
+	const struct standby_status *status, int64_t unix_now_us, const int64_t lag_us[LAG_STAGES]);
 void standby_progress_on_feedback(
 	struct standby_progress *progress, const struct standby_feedback *feedback);
 void standby_progress_on_backup(

@@ -47,6 +47,8 @@ void console_put_float(struct console_result *result, double value);
 void console_put_lsn(struct console_result *result, lsn_t lsn);
 /* Unix time; 0 is NULL. */
 void console_put_time(struct console_result *result, int64_t unix_us);
+/* 0 is NULL. */
+void console_put_xid(struct console_result *result, uint32_t xid);
 /* Less than 0 is NULL. */
 void console_put_interval(struct console_result *result, int64_t us);
 /* Days since 1970. */

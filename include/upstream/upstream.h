@@ -87,6 +87,7 @@ struct upstream_stats {
 	char page_url[256];           /* of the upstream's status page, a relay's; "": not told */
 	char slot[64];
 	int64_t max_slot_wal_keep_bytes; /* the upstream's; -1: no limit; -2: not known */
+	unsigned acknowledge_standbys;   /* acknowledge = standbys N; 0: relay */
 	bool is_acknowledging_alone;     /* too few standbys held it in time: our own disk counts */
 };
 

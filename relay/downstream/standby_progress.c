@@ -3,14 +3,19 @@
  */
 #include "downstream/standby_progress.h"
 
-#include "downstream/lag_tracker.h"
-
 #define FIRST_NORMAL_XID 3u /* src/include/access/transam.h */
+
+static void forget_lags(struct standby_progress *progress)
+{
+	for (int stage = 0; stage < LAG_STAGES; stage++) {
+		progress_set(progress->lag_us[stage], LAG_UNKNOWN);
+	}
+}
 
 void standby_progress_init(struct standby_progress *progress)
 {
-	*progress =
-		(struct standby_progress){.state = STANDBY_STARTUP, .replay_lag_us = LAG_UNKNOWN};
+	*progress = (struct standby_progress){.state = STANDBY_STARTUP};
+	forget_lags(progress);
 }
 
 void standby_progress_begin_stream(struct standby_progress *progress, tli_t tli, lsn_t start_lsn)
@@ -19,7 +24,7 @@ void standby_progress_begin_stream(struct standby_progress *progress, tli_t tli,
 	progress_set(progress->write_lsn, LSN_INVALID);
 	progress_set(progress->flush_lsn, LSN_INVALID);
 	progress_set(progress->replay_lsn, LSN_INVALID);
-	progress_set(progress->replay_lag_us, LAG_UNKNOWN);
+	forget_lags(progress);
 	progress_set(progress->tli, tli);
 	progress_set(progress->state, STANDBY_CATCHUP);
 }
@@ -30,7 +35,7 @@ void standby_progress_end_stream(struct standby_progress *progress)
 	progress_set(progress->tli, 0);
 	progress_set(progress->is_link, false);
 	progress_set(progress->is_lane, false);
-	progress_set(progress->replay_lag_us, LAG_UNKNOWN);
+	forget_lags(progress);
 	progress_set(progress->xmin, 0);
 	progress_set(progress->catalog_xmin, 0);
 }
@@ -43,13 +48,15 @@ static void raise(_Atomic lsn_t *place, lsn_t lsn)
 }
 
 void standby_progress_on_status(struct standby_progress *progress,
-	const struct standby_status *status, int64_t unix_now_us, int64_t replay_lag_us)
+	const struct standby_status *status, int64_t unix_now_us, const int64_t lag_us[LAG_STAGES])
 {
 	raise(&progress->write_lsn, status->write_lsn);
 	raise(&progress->flush_lsn, status->flush_lsn);
 	raise(&progress->replay_lsn, status->apply_lsn);
 	progress_set(progress->last_reply_at_us, unix_now_us);
-	progress_set(progress->replay_lag_us, replay_lag_us);
+	for (int stage = 0; stage < LAG_STAGES; stage++) {
+		progress_set(progress->lag_us[stage], lag_us[stage]);
+	}
 }
 
 void standby_progress_on_feedback(
@@ -82,7 +89,10 @@ void standby_progress_read(const struct standby_progress *progress, struct stand
 	stats_out->flush_lsn = progress_get(progress->flush_lsn);
 	stats_out->replay_lsn = progress_get(progress->replay_lsn);
 	stats_out->last_reply_at_us = progress_get(progress->last_reply_at_us);
-	stats_out->replay_lag_us = progress_get(progress->replay_lag_us);
+	stats_out->write_lag_us = progress_get(progress->lag_us[LAG_WRITE]);
+	stats_out->flush_lag_us = progress_get(progress->lag_us[LAG_FLUSH]);
+	stats_out->replay_lag_us = progress_get(progress->lag_us[LAG_REPLAY]);
+	stats_out->xmin = progress_get(progress->xmin);
 	stats_out->wal_bytes = progress_get(progress->wal_bytes);
 	stats_out->wire_sent_bytes = progress_get(progress->wire_sent_bytes);
 	stats_out->wire_received_bytes = progress_get(progress->wire_received_bytes);

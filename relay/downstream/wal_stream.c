@@ -309,13 +309,11 @@ static void confirm_slot(struct wal_stream *stream, lsn_t flush_lsn)
 static enum wal_stream_step on_status(
 	struct wal_stream *stream, const struct standby_status *status)
 {
-	int64_t lag_us = progress_get(stream->options.progress->replay_lag_us);
 	stream->last_status = *status;
-	if (status->apply_lsn != LSN_INVALID) {
-		lag_us = lag_tracker_on_replayed(&stream->lag, status->apply_lsn,
-			wal_stream_sent_lsn(stream), wal_stream_now_us(stream));
-	}
-	standby_progress_on_status(stream->options.progress, status, wall_clock_unix_us(), lag_us);
+	lag_tracker_on_status(
+		&stream->lag, status, wal_stream_sent_lsn(stream), wal_stream_now_us(stream));
+	standby_progress_on_status(
+		stream->options.progress, status, wall_clock_unix_us(), stream->lag.lag_us);
 	confirm_slot(stream, status->flush_lsn);
 	note_caught_up(stream);
 	if (status->reply_requested && !stream->is_copy_done) {

@@ -127,6 +127,12 @@ void console_put_time(struct console_result *result, int64_t unix_us)
 	put(result, &(struct pg_value){.is_null = unix_us == 0, .integer = unix_us});
 }
 
+void console_put_xid(struct console_result *result, uint32_t xid)
+{
+	assert(next_type(result) == PG_TYPE_XID);
+	put(result, &(struct pg_value){.is_null = xid == 0, .integer = xid});
+}
+
 void console_put_interval(struct console_result *result, int64_t us)
 {
 	assert(next_type(result) == PG_TYPE_INTERVAL);

@@ -226,11 +226,14 @@ static void put_ratio(struct console_result *result, const struct standby_stats 
 	}
 }
 
-/* The relay waits for no standby, and measures only how long replay takes. */
+/* Not known here, and null: the user's oid (a relay has names alone) and the host's name, which is
+ * not looked up. sync_state is as of synchronous_standby_names = 'ANY N (*)' where standbys are
+ * waited for (acknowledge = standbys N). */
 static void put_standby(const struct snapshot *snapshot, const struct standby_stats *standby,
 	struct console_result *result)
 {
 	bool is_streaming = snapshot_is_streaming(standby);
+	bool is_waited_for = is_streaming && snapshot->upstream.acknowledge_standbys > 0;
 	console_put_number(result, standby->pid);
 	console_put_null(result);
 	console_put_text(result, standby->user);
@@ -239,17 +242,17 @@ static void put_standby(const struct snapshot *snapshot, const struct standby_st
 	console_put_null(result);
 	console_put_port(result, standby->peer);
 	console_put_time(result, standby->connected_at_us);
-	console_put_null(result);
+	console_put_xid(result, (uint32_t)standby->xmin);
 	console_put_text(result, standby_state_name(standby->state));
 	console_put_lsn(result, standby->sent_lsn);
 	console_put_lsn(result, standby->write_lsn);
 	console_put_lsn(result, standby->flush_lsn);
 	console_put_lsn(result, standby->replay_lsn);
-	console_put_interval(result, -1);
-	console_put_interval(result, -1);
+	console_put_interval(result, standby->write_lag_us);
+	console_put_interval(result, standby->flush_lag_us);
 	console_put_interval(result, standby->replay_lag_us);
-	console_put_number(result, 0);
-	console_put_text(result, "async");
+	console_put_number(result, is_waited_for ? 1 : 0);
+	console_put_text(result, is_waited_for ? "quorum" : "async");
 	console_put_time(result, standby->last_reply_at_us);
 	console_put_known(result, standby->slot);
 	console_put_number(result, standby->tli == 0 ? CONSOLE_NOT_KNOWN : standby->tli);

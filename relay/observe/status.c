@@ -90,6 +90,11 @@ static json_t *spool_object(const struct snapshot *snapshot)
 	return object;
 }
 
+static json_t *lag_value(bool is_streaming, int64_t lag_us)
+{
+	return is_streaming && lag_us >= 0 ? json_real((double)lag_us / 1e6) : json_null();
+}
+
 static void put_progress(
 	json_t *object, const struct snapshot *snapshot, const struct standby_stats *standby)
 {
@@ -101,10 +106,9 @@ static void put_progress(
 	json_put(object, "replay_lsn", json_lsn(standby->replay_lsn));
 	json_put(object, "lag_bytes",
 		is_streaming ? json_bytes(snapshot_lag_bytes(snapshot, standby)) : json_null());
-	json_put(object, "replay_lag_seconds",
-		is_streaming && standby->replay_lag_us >= 0
-			? json_real((double)standby->replay_lag_us / 1e6)
-			: json_null());
+	json_put(object, "write_lag_seconds", lag_value(is_streaming, standby->write_lag_us));
+	json_put(object, "flush_lag_seconds", lag_value(is_streaming, standby->flush_lag_us));
+	json_put(object, "replay_lag_seconds", lag_value(is_streaming, standby->replay_lag_us));
 }
 
 /* null: none passes through. */

@@ -450,10 +450,11 @@ void upstream_stop(struct upstream *upstream, struct loop *loop, loop_call *stop
 	loop_post(upstream->options.loop, stop_on_loop, upstream);
 }
 
-static void store_slot_name(struct upstream *upstream)
+static void show_options(struct upstream *upstream)
 {
 	pthread_mutex_lock(&upstream->mutex);
 	snprintf(upstream->stats.slot, sizeof(upstream->stats.slot), "%s", upstream->options.slot);
+	upstream->stats.acknowledge_standbys = upstream->options.acknowledge.standbys;
 	pthread_mutex_unlock(&upstream->mutex);
 }
 
@@ -466,7 +467,7 @@ static void take_names(struct upstream *upstream, struct upstream_options *optio
 	ours->relay_name = options->relay_name;
 	ours->conninfo = options->conninfo;
 	ours->slot = options->slot;
-	store_slot_name(upstream);
+	show_options(upstream);
 }
 
 static void connect_anew(struct upstream *upstream)
@@ -486,6 +487,7 @@ static void reload_on_loop(void *context)
 	struct upstream *upstream = request->upstream;
 
 	upstream_limits_take(&upstream->options, &request->options);
+	show_options(upstream);
 	upstream_attempt_on_limits(&upstream->attempt);
 	if (upstream->is_stopping ||
 		!upstream_names_differ(&upstream->options, &request->options)) {
@@ -569,7 +571,7 @@ struct upstream *upstream_new(const struct upstream_options *options, struct err
 	pthread_mutex_init(&upstream->mutex, NULL);
 	upstream->stats.max_slot_wal_keep_bytes = -2;
 	upstream->stats.state_since_us = wall_clock_unix_us();
-	store_slot_name(upstream);
+	show_options(upstream);
 	if (!init_loop_parts(upstream, err)) {
 		upstream_free(&upstream);
 		return NULL;

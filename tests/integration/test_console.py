@@ -127,10 +127,35 @@ def test_psql_completes_show(site):
 
 # --- drivers ---
 
+def check_lags_and_feedback(primary, standby, row):
+    """As PostgreSQL would show them: in order, unknown again once idle, the age of what is held up
+    while replay is; and the oldest transaction that the standby's queries need."""
+    primary.execute("CREATE TABLE lags AS SELECT 1 AS a")
+    standby.catch_up(primary)
+    wait_until(lambda: row()["write_lag"] is None and row()["replay_lag"] is None, 60,
+               "the lags to be forgotten")
+    standby.execute("SELECT pg_wal_replay_pause()")
+    primary.execute("INSERT INTO lags VALUES (2)")
+    second = datetime.timedelta(seconds=1)
+    wait_until(lambda: (row()["replay_lag"] or second) > 2 * second, 60, "the lag of replay to grow")
+    one = row()
+    assert one["write_lag"] <= one["flush_lag"] < one["replay_lag"]
+    assert one["flush_lsn"] > one["replay_lsn"]
+    standby.execute("SELECT pg_wal_replay_resume()")
+    standby.catch_up(primary)
+    with standby.connect() as query:
+        query.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        needed = query.execute("SELECT txid_snapshot_xmin(txid_current_snapshot())").fetchone()[0]
+        primary.execute("INSERT INTO lags VALUES (3)")
+        wait_until(lambda: row()["backend_xmin"] is not None
+                   and int(row()["backend_xmin"]) == needed, 30, "the standby's feedback")
+
+
 def test_columns_are_those_of_pg_stat_replication(site):
     primary = site.primary()
     relay = site.relay(primary, **ADMINS, **{"destination far": {"match": "application s1"}})
-    site.standby(primary, relay, "s1")
+    standby = site.standby(primary, relay, "s1", hot_standby_feedback="on",
+                           wal_receiver_status_interval="1s")
     with primary.connect() as server, connect(relay) as console:
         theirs = [(column.name, column.type_code)
                   for column in server.execute("SELECT * FROM pg_stat_replication").description]
@@ -143,7 +168,9 @@ def test_columns_are_those_of_pg_stat_replication(site):
     def row():
         return next(one for one in show(relay, "STANDBYS") if one["application_name"] == "s1")
     wait_until(lambda: row()["state"] == "streaming" and row()["replay_lsn"], 30)
+    check_lags_and_feedback(primary, standby, row)
     one = row()
+    assert one["usesysid"] is None and one["client_hostname"] is None, "what a relay cannot know"
     assert str(one["client_addr"]) == "127.0.0.1" and one["client_port"] > 0
     assert one["usename"] == "replicator" and one["sync_state"] == "async"
     assert one["destination"] == "far" and one["is_link"] is False

@@ -7,7 +7,8 @@ static void report(struct standby_progress *progress, lsn_t write, lsn_t flush, 
 {
 	const struct standby_status status = {
 		.write_lsn = write, .flush_lsn = flush, .apply_lsn = apply};
-	standby_progress_on_status(progress, &status, 77, 5);
+	const int64_t lag_us[LAG_STAGES] = {3, 4, 5};
+	standby_progress_on_status(progress, &status, 77, lag_us);
 }
 
 static void test_standby_progress__positions_never_go_back(void **state)
@@ -24,6 +25,8 @@ static void test_standby_progress__positions_never_go_back(void **state)
 	assert_int_equal(stats.flush_lsn, 0x5000);
 	assert_int_equal(stats.replay_lsn, 0x5000);
 	assert_int_equal(stats.last_reply_at_us, 77);
+	assert_int_equal(stats.write_lag_us, 3);
+	assert_int_equal(stats.flush_lag_us, 4);
 	assert_int_equal(stats.replay_lag_us, 5);
 }
 
@@ -42,6 +45,8 @@ static void test_standby_progress__a_new_stream_begins_anew(void **state)
 	assert_int_equal(stats.tli, 2);
 	assert_int_equal(stats.sent_lsn, 0x3000);
 	assert_int_equal(stats.write_lsn, LSN_INVALID);
+	assert_int_equal(stats.write_lag_us, -1);
+	assert_int_equal(stats.flush_lag_us, -1);
 	assert_int_equal(stats.replay_lag_us, -1);
 }
 

@@ -57,6 +57,8 @@ struct standby_stats *fake_readers_add_standby(const char *application_name, uin
 		.write_lsn = 0x3000100,
 		.flush_lsn = 0x3000080,
 		.replay_lsn = 0x3000000,
+		.write_lag_us = 250000,
+		.flush_lag_us = 500000,
 		.replay_lag_us = 1500000,
 	};
 	snprintf(standby->application_name, sizeof(standby->application_name), "%s",

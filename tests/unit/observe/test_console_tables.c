@@ -81,21 +81,43 @@ static void test_console_tables__shows_standbys(void **state)
 	struct standby_stats *other = fake_readers_add_standby("s2", 102);
 	other->state = STANDBY_BACKUP;
 	other->tli = 0;
+	other->write_lag_us = -1;
 	strcpy(other->peer, "[local]");
+	fake_readers.standbys[0].xmin = UINT64_C(1) << 32 | 700;
 	fill(CONSOLE_SHOW_STANDBYS);
 	assert_int_equal(console_result_row_count(&result), 2);
 	assert_int_equal(cell(0, "pid")->integer, 101);
 	assert_string_equal(cell(0, "client_addr")->text, "10.0.0.7");
 	assert_int_equal(cell(0, "client_port")->integer, 4321);
 	assert_true(cell(0, "compression_ratio")->number == 3.0);
+	assert_int_equal(cell(0, "write_lag")->integer, 250000);
+	assert_int_equal(cell(0, "flush_lag")->integer, 500000);
 	assert_int_equal(cell(0, "replay_lag")->integer, 1500000);
+	assert_int_equal(cell(0, "backend_xmin")->integer, 700);
+	assert_string_equal(cell(0, "sync_state")->text, "async");
 	assert_int_equal(cell(0, "lag_bytes")->integer, 0x100);
 	assert_true(cell(0, "slot_name")->is_null);
+	assert_true(cell(0, "usesysid")->is_null && cell(0, "client_hostname")->is_null);
+	assert_true(cell(1, "write_lag")->is_null && cell(1, "backend_xmin")->is_null);
 	assert_true(cell(1, "client_addr")->is_null);
 	assert_int_equal(cell(1, "client_port")->integer, -1);
 	assert_true(cell(1, "lag_bytes")->is_null);
 	assert_true(cell(1, "timeline")->is_null);
 	assert_true(cell(1, "compression_ratio")->is_null);
+}
+
+/* acknowledge = standbys N: as PostgreSQL shows ANY N. */
+static void test_console_tables__shows_who_is_waited_for(void **state)
+{
+	(void)state;
+	fake_readers.upstream.acknowledge_standbys = 2;
+	struct standby_stats *other = fake_readers_add_standby("s2", 102);
+	other->state = STANDBY_BACKUP;
+	fill(CONSOLE_SHOW_STANDBYS);
+	assert_string_equal(cell(0, "sync_state")->text, "quorum");
+	assert_int_equal(cell(0, "sync_priority")->integer, 1);
+	assert_string_equal(cell(1, "sync_state")->text, "async");
+	assert_int_equal(cell(1, "sync_priority")->integer, 0);
 }
 
 static void test_console_tables__shows_destinations(void **state)
@@ -260,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_console_tables__shows_the_upstream),
 		TEST(test_console_tables__shows_standbys),
+		TEST(test_console_tables__shows_who_is_waited_for),
 		TEST(test_console_tables__shows_destinations),
 		TEST(test_console_tables__shows_who_holds_wal),
 		TEST(test_console_promotion__ranks_by_what_is_held),

@@ -82,6 +82,8 @@ static void test_status__tells_standbys_and_slots(void **state)
 	assert_string_equal(text_at(standby, "state"), "streaming");
 	assert_string_equal(text_at(standby, "replay_lsn"), "0/3000000");
 	assert_int_equal(number_at(standby, "lag_bytes"), 256);
+	assert_true(json_real_value(json_object_get(standby, "write_lag_seconds")) == 0.25);
+	assert_true(json_real_value(json_object_get(standby, "flush_lag_seconds")) == 0.5);
 	assert_true(json_real_value(json_object_get(standby, "replay_lag_seconds")) == 1.5);
 	assert_true(json_is_null(json_object_get(standby, "slot")));
 	assert_true(json_is_null(json_object_get(standby, "last_reply_at")));
