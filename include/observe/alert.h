@@ -36,7 +36,8 @@ enum alert_kind {
 	ALERT_UPSTREAM_SLOT_BEHIND,
 	ALERT_UPSTREAM_SLOT_REMADE,
 	ALERT_UPSTREAM_SLOT_LOST,
-	ALERT_ACKNOWLEDGES_ALONE, /* too few standbys hold what is acknowledged */
+	ALERT_ACKNOWLEDGES_ALONE,    /* too few standbys hold what is acknowledged */
+	ALERT_ACKNOWLEDGED_WAL_LOST, /* a promotion left it behind */
 	ALERT_SPOOL_SHORT,
 	ALERT_SPOOL_FULL,
 	ALERT_CERTIFICATE_EXPIRING,
@@ -56,6 +57,7 @@ enum alert_ladder {
 	ALERT_LADDER_UPSTREAM,
 	ALERT_LADDER_UPSTREAM_SLOT,
 	ALERT_LADDER_ACKNOWLEDGE,
+	ALERT_LADDER_LOSS,
 	ALERT_LADDER_SPOOL,
 	ALERT_LADDER_CERTIFICATE,
 };
@@ -64,7 +66,7 @@ struct alert_rule {
 	const char *name; /* stable: others filter by it */
 	enum alert_ladder ladder;
 	bool is_critical;
-	bool is_quota;          /* never given up, however many wait to be delivered */
+	bool must_arrive;       /* never given up, however many wait to be delivered */
 	int64_t raise_after_us; /* it has to hold so long */
 	int64_t clear_after_us; /* it has to be over so long */
 	const char *advice;     /* what to do: a sentence or two */

@@ -31,6 +31,10 @@ struct pin_stats {
 	int64_t created_us; /* Unix time */
 	int64_t expires_us; /* PIN_FOREVER_US: never */
 	bool lost;          /* max_size took WAL it was to keep */
+	/* Of one that keeps acknowledged WAL which a promotion left behind, from lsn on: its
+	 * timeline (0: it is another pin) and its end. */
+	tli_t left_tli;
+	lsn_t left_end_lsn;
 };
 
 /* On the thread of the database. */
@@ -50,6 +54,10 @@ bool pins_drop(struct pins *pins, const char *name, pins_done *done, void *conte
 	struct error *err) MUST_CHECK;
 /* max_size took what it held. It stays, as lost, until it is dropped or its time comes. */
 void pins_mark_lost(struct pins *pins, const char *name);
+
+/* The name by which a pin is known to keep what was left behind, over restarts too:
+ * "lost-TIMELINE-LSN-LSN", with a "-" for the "/" of LSNs. */
+void pins_name_left(tli_t tli, lsn_t from_lsn, lsn_t end_lsn, char name_out[PIN_NAME_SIZE]);
 
 /* When a pin's end is warned of: a day before, or a tenth of its time when that is less. */
 int64_t pins_warning_us(const struct pin_stats *pin);

@@ -107,9 +107,8 @@ bool wal_store_put_history(struct wal_store *store, tli_t tli, const void *text,
  * Stores it before returning. */
 bool wal_store_switch_timeline(struct wal_store *store, tli_t tli, struct error *err) MUST_CHECK;
 /* Of the timeline that is left, what lies between the two was acknowledged and is not part of the
- * next. It is pinned, as "lost-TIMELINE-LSN", for WAL_LOSS_PINNED_US, and told in the stats. */
+ * next. It is pinned (pins_name_left) for WAL_LOSS_PINNED_US, and told in the stats. */
 #define WAL_LOSS_PINNED_US INT64_C(2592000000000) /* 30 days */
-#define WAL_LOSS_PIN       "lost-"
 void wal_store_note_loss(struct wal_store *store, tli_t tli, lsn_t from_lsn, lsn_t to_lsn);
 /* Ask the flusher for a round now, not when it gets to it. */
 void wal_store_request_flush(struct wal_store *store);

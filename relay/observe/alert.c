@@ -87,6 +87,12 @@ static const struct alert_rule rules[] = {
 		0, 10 * SECOND,
 		"Bring standbys back, or lower acknowledge: until then what the primary takes for "
 		"safe is on this relay's disk alone."},
+	[ALERT_ACKNOWLEDGED_WAL_LOST] = {"acknowledged_wal_lost", ALERT_LADDER_LOSS, true, true, 0,
+		0,
+		"Commits that clients were told of are on no server that is followed. The pin "
+		"keeps "
+		"their WAL: read it (pg_waldump in the spool) before the old primary is rewound, "
+		"carry over what counts, then drop the pin."},
 	[ALERT_SPOOL_SHORT] = {"spool_short", ALERT_LADDER_SPOOL, false, false, 5 * SECOND, MINUTE,
 		"Make room on the disk, or lower retain_size: below min_free it stops receiving."},
 	[ALERT_SPOOL_FULL] = {"spool_full", ALERT_LADDER_SPOOL, true, false, 0, MINUTE,

@@ -345,6 +345,30 @@ static void find_acknowledge(const struct alert_input *input, struct alert_condi
 	alert_condition_figure(condition, "flushed_lsn", input->snapshot->store.flushed_lsn);
 }
 
+/* As long as the pin is there: whoever has looked at it drops it. */
+static void find_losses(const struct alert_input *input, struct alert_conditions *out)
+{
+	char lost[HUMAN_SIZE];
+	for (size_t i = 0; i < input->snapshot->pin_count; i++) {
+		const struct pin_stats *pin = &input->snapshot->pins[i];
+		if (pin->left_tli == 0) {
+			continue;
+		}
+		uint64_t bytes = pin->left_end_lsn - pin->lsn;
+		struct alert_condition *condition =
+			alert_conditions_add(out, ALERT_ACKNOWLEDGED_WAL_LOST, pin->name);
+		alert_condition_say(condition,
+			"acknowledged WAL of timeline %u from " LSN_FORMAT " to " LSN_FORMAT
+			" (%s) is not part of the timeline that was promoted",
+			pin->left_tli, LSN_ARGS(pin->lsn), LSN_ARGS(pin->left_end_lsn),
+			human_bytes(bytes, lost));
+		alert_condition_figure(condition, "timeline", pin->left_tli);
+		alert_condition_figure(condition, "from_lsn", pin->lsn);
+		alert_condition_figure(condition, "to_lsn", pin->left_end_lsn);
+		alert_condition_figure(condition, "lost_bytes", bytes);
+	}
+}
+
 /* --- the spool and certificates --------------------------------------------------------------- */
 
 static void find_spool(const struct alert_input *input, struct alert_conditions *out)
@@ -402,6 +426,7 @@ void alert_conditions_find(const struct alert_input *input, struct alert_conditi
 	find_upstream_state(input, conditions_out);
 	find_upstream_slot(input, conditions_out);
 	find_acknowledge(input, conditions_out);
+	find_losses(input, conditions_out);
 	find_spool(input, conditions_out);
 	find_certificates(input, conditions_out);
 }

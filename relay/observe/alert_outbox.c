@@ -146,7 +146,7 @@ static void make_room(struct channel *channel)
 	for (queued = TAILQ_FIRST(&outbox->queue); queued != NULL;
 		queued = TAILQ_NEXT(queued, link)) {
 		if (is_pending(queued, channel->channel) && !queued->is_under_way &&
-			!alert_rule(queued->row.message.news.kind)->is_quota) {
+			!alert_rule(queued->row.message.news.kind)->must_arrive) {
 			drop(channel, queued, "too many wait");
 			return;
 		}

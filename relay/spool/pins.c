@@ -14,12 +14,14 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOG_SCOPE      "pins"
 #define DAY_US         INT64_C(86400000000)
 #define WARNING_SHARES 10
+#define LEFT_FORMAT    "lost-%u-%X-%X-%X-%X"
 
 struct pin {
 	struct pin_stats stats;
@@ -64,11 +66,32 @@ static struct pin *find_pin(const struct pins *pins, const char *name)
 	return pins->sorted[at];
 }
 
+void pins_name_left(tli_t tli, lsn_t from_lsn, lsn_t end_lsn, char name_out[PIN_NAME_SIZE])
+{
+	snprintf(name_out, PIN_NAME_SIZE, LEFT_FORMAT, tli, LSN_ARGS(from_lsn), LSN_ARGS(end_lsn));
+}
+
+static void read_name(struct pin_stats *stats)
+{
+	unsigned tli, from[2], end[2];
+	char name[PIN_NAME_SIZE];
+	if (sscanf(stats->name, LEFT_FORMAT, &tli, &from[0], &from[1], &end[0], &end[1]) != 5) {
+		return;
+	}
+	lsn_t end_lsn = (lsn_t)end[0] << 32 | end[1];
+	pins_name_left(tli, (lsn_t)from[0] << 32 | from[1], end_lsn, name);
+	if (strcmp(name, stats->name) == 0 && end_lsn > stats->lsn) {
+		stats->left_tli = tli;
+		stats->left_end_lsn = end_lsn;
+	}
+}
+
 static struct pin *insert_pin(struct pins *pins, const struct pin_stats *stats)
 {
 	size_t at = position_of(pins, stats->name);
 	struct pin *pin = memory_new(sizeof(*pin));
 	pin->stats = *stats;
+	read_name(&pin->stats);
 	pins->sorted = memory_grow(pins->sorted, pins->count, sizeof(struct pin *));
 	memmove(pins->sorted + at + 1, pins->sorted + at,
 		(pins->count - at) * sizeof(struct pin *));

@@ -103,7 +103,7 @@ void wal_store_note_loss(struct wal_store *store, tli_t tli, lsn_t from_lsn, lsn
 	keeper->lost_to_lsn = to_lsn;
 	keeper->lost_bytes += to_lsn - from_lsn;
 	pthread_mutex_unlock(&keeper->lock);
-	(void)snprintf(name, sizeof(name), WAL_LOSS_PIN "%u-%X-%X", tli, LSN_ARGS(from_lsn));
+	pins_name_left(tli, from_lsn, to_lsn, name);
 	/* The same may be found again after a crash in between: then it is pinned already. */
 	if (store->pins != NULL &&
 		!pins_add(store->pins, name, from_lsn, now_us, now_us + WAL_LOSS_PINNED_US, NULL,

@@ -64,6 +64,9 @@ ALERTS = {
                                 {f"walrelay_timeline{EDGE}": "1 1 1"}),
     "WalrelayReports": (1, {'walrelay_alerts{alert="slot_lost", subject="a", severity="critical"}': "_ 1"},
                         {'walrelay_alerts{alert="standby_gone", subject="a", severity="warning"}': "_ 1"}),
+    "WalrelayAcknowledgedWalLost": (
+        1, {'walrelay_alerts{alert="acknowledged_wal_lost", subject="lost-1-0-28-0-30"}': "_ 1"},
+        {'walrelay_alerts{alert="pin_lost", subject="a"}': "_ 1"}),
     "WalrelayFewDescriptors": (
         6, {f"process_open_fds{HUB}": "900x6", f"process_max_fds{HUB}": "1000x6"},
         {f"process_open_fds{EDGE}": "9x6", f"process_max_fds{EDGE}": "1000x6"}),

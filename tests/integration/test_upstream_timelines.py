@@ -2,13 +2,24 @@
 import re
 import subprocess
 
+import pytest
+
+from support.console import order
 from support.load import assert_same_rows
+from support.receivers import Hook
 from support.relay import binary
 from support.replication import command
-from support.wait import holds_for
+from support.wait import holds_for, wait_until
 from support.wal import assert_same_wal, parse_lsn
 
 MB = 1 << 20
+
+
+@pytest.fixture
+def hook():
+    made = Hook().start()
+    yield made
+    made.stop()
 
 
 def follow_instead(relay, other):
@@ -74,11 +85,34 @@ def test_a_server_left_behind_is_refused(site):
     relay.wait_flushed(second.flush_lsn())
 
 
-def test_wal_past_the_fork_is_told_and_kept(site):
+def assert_alert_until_dropped(relay, hook, pin, fork, last):
+    """By status, metric and web hook, over a restart, once."""
+    def events():
+        return [one["event"] for one in hook.taken if one["alert"] == "acknowledged_wal_lost"]
+
+    def is_on():
+        return [alert["severity"] for alert in relay.status()["alerts"]
+                if (alert["alert"], alert["subject"]) == ("acknowledged_wal_lost", pin)]
+    wait_until(events, what="the web hook to be told")
+    told = next(one for one in hook.taken if one["alert"] == "acknowledged_wal_lost")
+    assert (told["severity"], told["subject"]) == ("critical", pin)
+    assert told["figures"] == {"timeline": 1, "from_lsn": fork, "to_lsn": last,
+                               "lost_bytes": last - fork}
+    assert is_on() == ["critical"]
+    relay.stop()
+    relay.start()
+    wait_until(lambda: is_on() == ["critical"], what="the alert to be on after a restart")
+    assert relay.metric("alerts", alert="acknowledged_wal_lost") == 1
+    assert order(relay, f"UNPIN {pin}")
+    wait_until(lambda: events() == ["raised", "recovered"], what="the alert to end")
+    assert is_on() == []
+
+
+def test_wal_past_the_fork_is_told_and_kept(site, hook):
     """The relay had more of the old timeline than the standby that was promoted."""
     primary = site.primary(wal_segsize=1)
     second = site.standby(primary, primary, "second")
-    relay = site.relay(primary)
+    relay = site.relay(primary, relay={"admin_users": "ops"}, alerts={"webhook_url": hook.url})
     second.catch_up(primary)
     second.stop()
     primary.execute("CREATE TABLE lost AS SELECT generate_series(1, 99999) AS a")
@@ -101,7 +135,9 @@ def test_wal_past_the_fork_is_told_and_kept(site):
     assert parse_lsn(spool["lost_from_lsn"]) == fork and parse_lsn(spool["lost_to_lsn"]) == last
     assert relay.metric("upstream_lost_wal_bytes_total") == last - fork
     pin, = relay.status()["pins"]
-    assert pin["name"].startswith("lost-1-") and parse_lsn(pin["lsn"]) == fork
+    assert pin["name"] == f"lost-1-{told.group(1)}-{told.group(2)}".replace("/", "-")
+    assert parse_lsn(pin["lsn"]) == fork
+    assert_alert_until_dropped(relay, hook, pin["name"], fork, last)
     reached = second.switch_wal()
     relay.wait_flushed(reached)
     old = [path for path in relay.spool.iterdir() if path.name.startswith("00000001")]

@@ -26,8 +26,8 @@ static int setup(void **state)
 	(void)state;
 	fake_readers_reset();
 	thresholds = (struct alert_thresholds){0};
-	standby = (struct alert_standby){.name = "far", .destination = "west", .is_here = true,
-		.is_counted_on = true};
+	standby = (struct alert_standby){
+		.name = "far", .destination = "west", .is_here = true, .is_counted_on = true};
 	watch = (struct alert_watch){.standbys = &standby, .count = 1};
 	certificate_count = 0;
 	return 0;
@@ -135,7 +135,8 @@ static void test_alert_conditions__lag_in_bytes_and_in_time(void **state)
 	thresholds.lag_time_us = 91 * SECOND;
 	check("");
 	thresholds.lag_bytes = 100 * MB;
-	check("standby_lag_bytes far: standby \"far\" (destination \"west\") is 100 MB behind, more "
+	check("standby_lag_bytes far: standby \"far\" (destination \"west\") is 100 MB behind, "
+	      "more "
 	      "than 100 MB {\"lag_bytes\": 104857600, \"lag_seconds\": 90, "
 	      "\"limit_bytes\": 104857600}\n");
 	thresholds.lag_bytes = 0;
@@ -189,6 +190,20 @@ static void test_alert_conditions__pins(void **state)
 	      "{\"retained_bytes\": 83886080, \"limit_bytes\": 104857600}\n"
 	      "pin_lost gone: pin \"gone\" is lost: max_size took WAL it needs {}\n"
 	      "pin_ending ending: pin \"ending\" ends in 60 min {}\n");
+}
+
+static void test_alert_conditions__acknowledged_wal_that_was_left_behind(void **state)
+{
+	(void)state;
+	struct pin_stats *pin = fake_readers_add_pin("lost-1-0-600000-0-700000", 6 * MB);
+	pin->expires_us = PIN_FOREVER_US;
+	check("");
+	pin->left_tli = 1;
+	pin->left_end_lsn = 7 * MB;
+	check("acknowledged_wal_lost lost-1-0-600000-0-700000: acknowledged WAL of timeline 1 from "
+	      "0/600000 to 0/700000 (1.00 MB) is not part of the timeline that was promoted "
+	      "{\"timeline\": 1, \"from_lsn\": 6291456, \"to_lsn\": 7340032, \"lost_bytes\": "
+	      "1048576}\n");
 }
 
 static void test_alert_conditions__the_upstream(void **state)
@@ -300,6 +315,7 @@ int main(void)
 		TEST(test_alert_conditions__a_standby_that_is_away),
 		TEST(test_alert_conditions__slots_of_ours),
 		TEST(test_alert_conditions__pins),
+		TEST(test_alert_conditions__acknowledged_wal_that_was_left_behind),
 		TEST(test_alert_conditions__the_upstream),
 		TEST(test_alert_conditions__our_slot_on_the_upstream),
 		TEST(test_alert_conditions__the_spool),

@@ -192,11 +192,36 @@ static void test_pins__are_warned_of_before_their_end(void **state)
 	}
 }
 
+static void test_pins__know_what_was_left_behind_by_their_names(void **state)
+{
+	static const struct {
+		const char *name;
+		bool is_left;
+	} others[] = {{"lost-1-0-3000028", false}, {"lost-1-0-3000028-0-3000028", false},
+		{"lost-1-0-3000028-0-4000000x", false}, {"lost-1-0-03000028-0-4000000", false},
+		{"lost-2-0-3000028-1-0", true}};
+	struct pin_stats stats;
+	char name[PIN_NAME_SIZE];
+	(void)state;
+	pins_name_left(4294967295, UINT64_MAX - 1, UINT64_MAX, name);
+	assert_string_equal(name, "lost-4294967295-FFFFFFFF-FFFFFFFE-FFFFFFFF-FFFFFFFF");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		assert_true(add(others[i].name, 0x3000028, NOW_US + DAY_US));
+		assert_true(pins_find(pins, others[i].name, &stats));
+		assert_int_equal(stats.left_tli != 0, others[i].is_left);
+	}
+	restart();
+	assert_true(pins_find(pins, "lost-2-0-3000028-1-0", &stats));
+	assert_int_equal(stats.left_tli, 2);
+	assert_int_equal(stats.left_end_lsn, 0x100000000);
+}
+
 int main(void)
 {
 #define PINS_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		PINS_TEST(test_pins__survive_a_restart),
+		PINS_TEST(test_pins__know_what_was_left_behind_by_their_names),
 		PINS_TEST(test_pins__are_dropped_for_good),
 		PINS_TEST(test_pins__refuse_what_is_wrong),
 		PINS_TEST(test_pins__hold_while_the_disk_is_slow),
