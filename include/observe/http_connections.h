@@ -23,5 +23,7 @@ void http_connections_free(struct http_connections **connections);
  * before. */
 struct bufferevent *http_connections_add(
 	struct http_connections *connections, struct event_base *base, bool *is_full_out);
+/* Closes the sockets of those that evhttp is done with. Now and then: the next client does it, too. */
+void http_connections_forget_gone(struct http_connections *connections);
 
 #endif

@@ -1,6 +1,8 @@
 /*
  * http_connections: bufferevents in the order of their arrival. evhttp does not tell when it is
  * done with one, so each is kept by a reference of ours, and one without callbacks is done with.
+ * Each closes its own socket, with our reference at the latest: were it closed before, the
+ * bufferevent would go on to wait, and to read, at a number that may be somebody else's by then.
  */
 #include "observe/http_connections.h"
 
@@ -42,7 +44,7 @@ static bool is_in_use(struct bufferevent *each)
 	return happened != NULL;
 }
 
-static void forget_those_gone(struct http_connections *connections)
+void http_connections_forget_gone(struct http_connections *connections)
 {
 	size_t kept = 0;
 
@@ -74,13 +76,13 @@ static void cut_older_half(struct http_connections *connections)
 struct bufferevent *http_connections_add(
 	struct http_connections *connections, struct event_base *base, bool *is_full_out)
 {
-	struct bufferevent *added = bufferevent_socket_new(base, -1, 0);
+	struct bufferevent *added = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
 	*is_full_out = false;
 	if (added == NULL) {
 		return NULL;
 	}
-	forget_those_gone(connections);
+	http_connections_forget_gone(connections);
 	if (connections->count == HTTP_CONNECTIONS_MAX) {
 		cut_older_half(connections);
 		*is_full_out = true;

@@ -262,6 +262,7 @@ static void look(struct status_server *server)
 	snapshot_take(&server->sources, &snapshot);
 	recorder_take(server->recorder, &snapshot);
 	snapshot_release(&snapshot);
+	http_connections_forget_gone(server->connections);
 	deadlines_set(&server->deadlines, DEADLINE_LOOK,
 		loop_now_us(server->loop) + RECORDER_INTERVAL_US);
 }

@@ -2,8 +2,10 @@
 #include "support/cmocka_all.h"
 
 #include <arpa/inet.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +262,52 @@ static void test_status_server__rests_without_descriptors(void **state)
 	close(waiting);
 }
 
+#define PAIRS 8
+
+static void on_told(evutil_socket_t fd, short events, void *context)
+{
+	char byte;
+	(void)events;
+	if (recv(fd, &byte, 1, MSG_DONTWAIT) == 1) {
+		atomic_fetch_add((atomic_uint *)context, 1);
+	}
+}
+
+/* A descriptor that follows on a client's is another's: libcurl's on the same loop, say. */
+static void test_status_server__leaves_the_numbers_of_its_sockets_to_others(void **state)
+{
+	struct serving *serving = *state;
+	struct event *events[PAIRS][2];
+	int pairs[PAIRS][2];
+	atomic_uint told = 0;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(serving, "GET", "/healthz"), 200);
+	}
+	stop_loop(serving);
+	for (int i = 0; i < PAIRS; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]), 0);
+		for (int end = 0; end < 2; end++) {
+			events[i][end] = event_new(loop_event_base(serving->loop), pairs[i][end],
+				EV_READ | EV_PERSIST, on_told, &told);
+			assert_int_equal(event_add(events[i][end], NULL), 0);
+			assert_int_equal(send(pairs[i][!end], "x", 1, 0), 1);
+		}
+	}
+	assert_true(loop_start(serving->loop, NULL));
+	for (int left_ms = 5000; atomic_load(&told) < 2 * PAIRS; left_ms--) {
+		assert_true(left_ms > 0);
+		usleep(1000);
+	}
+	stop_loop(serving);
+	for (int i = 0; i < PAIRS; i++) {
+		for (int end = 0; end < 2; end++) {
+			event_free(events[i][end]);
+			close(pairs[i][end]);
+		}
+	}
+	assert_true(loop_start(serving->loop, NULL));
+}
+
 static void test_status_server__hands_its_sockets_over(void **state)
 {
 	struct serving *serving = *state;
@@ -294,6 +342,7 @@ int main(void)
 		TEST(test_status_server__a_silent_client_costs_nobody),
 		TEST(test_status_server__has_so_many_clients_and_no_more),
 		TEST(test_status_server__rests_without_descriptors),
+		TEST(test_status_server__leaves_the_numbers_of_its_sockets_to_others),
 		TEST(test_status_server__hands_its_sockets_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
