@@ -11,7 +11,7 @@
 
 #include "protocol/link_codec.h"
 
-#define CRC_DIGITS   8
+#define HASH_DIGITS  16
 #define TOKEN_DIGITS 16
 
 /* --- words ----------------------------------------------------------------------------------- */
@@ -74,17 +74,6 @@ static bool parse_hex(const char *text, size_t digits, uint64_t *number_out)
 		number = number << 4 | (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
 	}
 	*number_out = number;
-	return true;
-}
-
-static bool parse_crc(const char *text, uint32_t *crc_out)
-{
-	uint64_t crc;
-
-	if (!parse_hex(text, CRC_DIGITS, &crc)) {
-		return false;
-	}
-	*crc_out = (uint32_t)crc;
 	return true;
 }
 
@@ -254,8 +243,8 @@ char *link_start_format(const struct link_start *start, char text_out[LINK_START
 
 	format_abilities(&start->terms.abilities, "", abilities, sizeof(abilities));
 	if (start->has_held) {
-		snprintf(held, sizeof(held), ", held '" LSN_FORMAT "', held_crc '%08" PRIx32 "'",
-			LSN_ARGS(start->held_lsn), start->held_crc);
+		snprintf(held, sizeof(held), ", held '" LSN_FORMAT "', held_hash '%016" PRIx64 "'",
+			LSN_ARGS(start->held_lsn), start->held_hash);
 	}
 	if (start->lane_count > 0) {
 		snprintf(lane, sizeof(lane), ", lane '%u', token '%016" PRIx64 "'",
@@ -273,7 +262,7 @@ enum option_name {
 	OPTION_LINK,
 	OPTION_ABILITIES,
 	OPTION_HELD,
-	OPTION_HELD_CRC,
+	OPTION_HELD_HASH,
 	OPTION_OLDEST,
 	OPTION_KEEP,
 	OPTION_LANE,
@@ -285,7 +274,7 @@ static const char *const option_names[] = {
 	[OPTION_LINK] = "link",
 	[OPTION_ABILITIES] = "abilities",
 	[OPTION_HELD] = "held",
-	[OPTION_HELD_CRC] = "held_crc",
+	[OPTION_HELD_HASH] = "held_hash",
 	[OPTION_OLDEST] = "oldest",
 	[OPTION_KEEP] = "keep",
 	[OPTION_LANE] = "lane",
@@ -350,18 +339,18 @@ static bool parse_lane(const char *const values[OPTION_COUNT], struct link_start
 /* Of each pair, both or neither. */
 static bool parse_values(const char *const values[OPTION_COUNT], struct link_start *start)
 {
-	const char *held = values[OPTION_HELD], *crc = values[OPTION_HELD_CRC];
+	const char *held = values[OPTION_HELD], *hash = values[OPTION_HELD_HASH];
 	const char *oldest = values[OPTION_OLDEST], *keep = values[OPTION_KEEP];
 
 	start->has_held = held != NULL;
 	if (!parse_lane(values, start)) {
 		return false;
 	}
-	if ((held == NULL) != (crc == NULL) || (oldest == NULL) != (keep == NULL)) {
+	if ((held == NULL) != (hash == NULL) || (oldest == NULL) != (keep == NULL)) {
 		return false;
 	}
-	if (held != NULL &&
-		(!parse_position(held, &start->held_lsn) || !parse_crc(crc, &start->held_crc))) {
+	if (held != NULL && (!parse_position(held, &start->held_lsn) ||
+				    !parse_hex(hash, HASH_DIGITS, &start->held_hash))) {
 		return false;
 	}
 	return oldest == NULL || (parse_position(oldest, &start->promise.oldest_lsn) &&

@@ -104,8 +104,8 @@ enum encoder_check {
 	ENCODER_CHECK_UNKNOWN, /* not all of it is here, or it cannot be read */
 };
 
-/* Whether the CRC-32C of our WAL [from, to) is this; asked again, always the same question. */
+/* Whether link_held has this value for our WAL [from, to); asked again, always the same question. */
 enum encoder_check encoder_seat_check(
-	struct encoder_seat *seat, lsn_t from, lsn_t to, uint32_t crc);
+	struct encoder_seat *seat, lsn_t from, lsn_t to, uint64_t hash);
 
 #endif

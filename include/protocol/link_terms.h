@@ -9,15 +9,15 @@
  * not known is passed over. The relay that follows takes the highest version both speak and the
  * abilities both have, values alike, and names them in the options of START_REPLICATION:
  *
- *   (link '1', abilities 'lz4=1.9.4 lanes', held '0/3A45678', held_crc '9ae0daaf',
+ *   (link '1', abilities 'lz4=1.9.4 lanes', held '0/3A45678', held_hash '44bc2cf5ad770999',
  *    oldest '0/1000000', keep '2147483648')
  *
  * One that is a lane of such a stream says of how many, with the token that the stream brought:
  *
  *   (link '1', lane '8', token '00d2f1c3a4b59687', ...)
  *
- * held and held_crc (both or neither) are the end of what it holds and the CRC-32C of the WAL from
- * the position asked for up to there; oldest and keep (both or neither) its promise (link_stream).
+ * held and held_hash (both or neither) are the end of what it holds and what link_held makes of the
+ * WAL from the position asked for up to there; oldest and keep (both or neither) its promise (link_stream).
  * Pure functions.
  */
 #ifndef PROTOCOL_LINK_TERMS_H
@@ -80,7 +80,7 @@ struct link_start {
 	struct link_terms terms;
 	bool has_held;
 	lsn_t held_lsn;
-	uint32_t held_crc;
+	uint64_t held_hash;
 	struct link_promise promise; /* zero: none */
 	unsigned lane_count;         /* a lane of so many; 0: a stream of its own */
 	uint64_t lane_token;

@@ -13,7 +13,7 @@
 
 #include "base/thread.h"
 #include "downstream/shared_encoder_internal.h"
-#include "protocol/crc32c.h"
+#include "protocol/link_held.h"
 
 #define WORKERS_MIN 2u
 /* Of a check, between two looks at whether there is something better to do. */
@@ -54,7 +54,7 @@ static enum encoder_check check_piece(struct encoder_seat *seat)
 			    &ignored) != WAL_READ_DATA) {
 			return ENCODER_CHECK_UNKNOWN;
 		}
-		check->crc = crc32c_update(check->crc, span.bytes, span.length);
+		link_held_update(check->held, span.bytes, span.length);
 		check->at += span.length;
 		done += span.length;
 		wal_cursor_advance(check->cursor, span.length);
@@ -65,8 +65,8 @@ static enum encoder_check check_piece(struct encoder_seat *seat)
 	if (check->at < check->to) {
 		return ENCODER_CHECK_RUNS;
 	}
-	return crc32c_finish(check->crc) == check->crc_wanted ? ENCODER_CHECK_SAME
-							      : ENCODER_CHECK_OTHER;
+	return link_held_value(check->held) == check->hash_wanted ? ENCODER_CHECK_SAME
+								  : ENCODER_CHECK_OTHER;
 }
 
 static void run_check(struct encoder_seat *seat)

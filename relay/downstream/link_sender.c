@@ -159,7 +159,7 @@ static bool is_checked(struct link_sender *sender)
 	if (!sender->is_checking) {
 		return true;
 	}
-	switch (encoder_seat_check(sender->seat, start_lsn, held_lsn, sender->start.held_crc)) {
+	switch (encoder_seat_check(sender->seat, start_lsn, held_lsn, sender->start.held_hash)) {
 	case ENCODER_CHECK_RUNS: return false;
 	case ENCODER_CHECK_SAME:
 		wal_cursor_advance(stream->cursor, held_lsn - start_lsn);

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "downstream/shared_encoder_internal.h"
-#include "protocol/crc32c.h"
+#include "protocol/link_held.h"
 
 /* Memory for finding earlier images, each GB of the reference: some GB of WAL in which most bytes
  * are images (link_image_index.h), so that the tip and those behind it have room. */
@@ -183,6 +183,7 @@ void encoder_seat_release(struct encoder_seat *seat)
 		free_idle_engines(shared);
 	}
 	wal_cursor_close(&seat->check.cursor);
+	link_held_free(&seat->check.held);
 	free(seat);
 }
 
@@ -320,7 +321,8 @@ enum encoder_take encoder_seat_take(
 	return taken;
 }
 
-enum encoder_check encoder_seat_check(struct encoder_seat *seat, lsn_t from, lsn_t to, uint32_t crc)
+enum encoder_check encoder_seat_check(
+	struct encoder_seat *seat, lsn_t from, lsn_t to, uint64_t hash)
 {
 	struct shared_encoder *shared = seat->shared;
 	struct seat_check *check = &seat->check;
@@ -330,8 +332,8 @@ enum encoder_check encoder_seat_check(struct encoder_seat *seat, lsn_t from, lsn
 			.is_wanted = true,
 			.at = from,
 			.to = to,
-			.crc = CRC32C_INIT,
-			.crc_wanted = crc};
+			.held = link_held_new(),
+			.hash_wanted = hash};
 		encoder_workers_wake(shared, false);
 	}
 	enum encoder_check state = check->state;

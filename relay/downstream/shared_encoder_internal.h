@@ -88,8 +88,8 @@ struct seat_check {
 	bool is_running;
 	lsn_t at;
 	lsn_t to;
-	uint32_t crc;
-	uint32_t crc_wanted;
+	struct link_held *held; /* of what was read so far; NULL: nothing was asked */
+	uint64_t hash_wanted;
 	struct wal_cursor *cursor; /* of the running job */
 };
 

@@ -5,9 +5,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "protocol/crc32c.h"
 #include "protocol/link_batch.h"
 #include "protocol/link_codec.h"
+#include "protocol/link_held.h"
 #include "protocol/link_stream.h"
 #include "spool/wal_earlier.h"
 #include "upstream/error_repeat.h"
@@ -33,22 +33,23 @@ struct link_receiver {
 };
 
 /* False: some of it is not held. */
-static bool read_crc(struct link_receiver *link, lsn_t from, lsn_t to, uint32_t *crc_out)
+static bool read_hash(struct link_receiver *link, lsn_t from, lsn_t to, uint64_t *hash_out)
 {
-	uint32_t crc = CRC32C_INIT;
+	struct link_held *held = link_held_new();
 
 	while (from < to) {
 		const uint8_t *bytes;
 		size_t length = wal_earlier_read(link->earlier, from, to - from, &bytes);
 
 		if (length == 0) {
-			return false;
+			break;
 		}
-		crc = crc32c_update(crc, bytes, length);
+		link_held_update(held, bytes, length);
 		from += length;
 	}
-	*crc_out = crc32c_finish(crc);
-	return true;
+	*hash_out = link_held_value(held);
+	link_held_free(&held);
+	return from == to;
 }
 
 static struct link_promise promise_now(const struct link_receiver *link)
@@ -76,7 +77,7 @@ static void look_at_held(struct link_receiver *link)
 	start->held_lsn = received.lsn;
 	start->has_held = received.tli == options->tli && received.lsn > options->start_lsn &&
 			  received.lsn - options->start_lsn <= options->segment_bytes &&
-			  read_crc(link, options->start_lsn, received.lsn, &start->held_crc);
+			  read_hash(link, options->start_lsn, received.lsn, &start->held_hash);
 }
 
 struct link_receiver *link_receiver_new(

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "cmocka_all.h"
-#include "protocol/crc32c.h"
 
 #define MB ((uint64_t)1 << 20)
 
@@ -85,7 +85,7 @@ static void test_link_sender__goes_on_where_the_receiver_ends(void **state)
 	const uint8_t *bytes = wal_maker_bytes(fixture->maker, FIXTURE_START);
 	const struct link_start start = {.has_held = true,
 		.held_lsn = held,
-		.held_crc = crc32c_finish(crc32c_update(CRC32C_INIT, bytes, held - FIXTURE_START))};
+		.held_hash = XXH64(bytes, held - FIXTURE_START, 0)};
 	struct link_peer peer;
 	link_peer_open(&peer, fixture, FIXTURE_START, &start);
 	peer.at = held;
@@ -104,7 +104,7 @@ static void test_link_sender__says_where_it_begins_when_nothing_comes(void **sta
 	const uint8_t *bytes = wal_maker_bytes(fixture->maker, FIXTURE_START);
 	const struct link_start start = {.has_held = true,
 		.held_lsn = end,
-		.held_crc = crc32c_finish(crc32c_update(CRC32C_INIT, bytes, end - FIXTURE_START))};
+		.held_hash = XXH64(bytes, end - FIXTURE_START, 0)};
 	struct link_peer peer;
 	link_peer_open(&peer, fixture, FIXTURE_START, &start);
 	peer.at = end;
@@ -122,7 +122,7 @@ static void test_link_sender__what_differs_comes_plain_from_the_start(void **sta
 	struct relay_fixture *fixture = hub_new(1);
 	lsn_t end = relay_fixture_append(fixture, 900000);
 	const struct link_start start = {
-		.has_held = true, .held_lsn = FIXTURE_START + 654321, .held_crc = 0x12345678};
+		.has_held = true, .held_lsn = FIXTURE_START + 654321, .held_hash = 0x12345678};
 	struct link_peer peer;
 	link_peer_open(&peer, fixture, FIXTURE_START, &start);
 	link_peer_read_to(&peer, start.held_lsn);
@@ -140,7 +140,7 @@ static void test_link_sender__a_receiver_ahead_is_sent_the_segment_when_it_is_th
 	struct relay_fixture *fixture = hub_new(1);
 	lsn_t end = relay_fixture_append(fixture, 100000);
 	const struct link_start start = {
-		.has_held = true, .held_lsn = end + 100000, .held_crc = 0x12345678};
+		.has_held = true, .held_lsn = end + 100000, .held_hash = 0x12345678};
 	struct link_peer peer;
 	link_peer_open(&peer, fixture, FIXTURE_START, &start);
 	link_peer_read_to(&peer, end);
@@ -157,7 +157,7 @@ static void test_link_sender__refuses_what_cannot_be(void **state)
 	static const struct {
 		const char *options, *expected;
 	} cases[] = {
-		{"(link '1', held '0/FFFFFF', held_crc '00000000')",
+		{"(link '1', held '0/FFFFFF', held_hash '0000000000000000')",
 			"E ERROR 22023 what is held cannot end at 0/FFFFFF when it begins at "
 			"0/1000000"},
 		{"(link '99')", "E ERROR 0A000 "},

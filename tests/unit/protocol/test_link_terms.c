@@ -162,15 +162,15 @@ static void test_link_terms__round_trips_a_start(void **state)
 		.terms = {.version = 1, .abilities = ours.abilities},
 		.has_held = true,
 		.held_lsn = 0x3A45678,
-		.held_crc = 0x0ae0daaf,
+		.held_hash = 0x0ae0daaf44bc2cf5,
 		.promise = {0x1000000, 2147483648},
 	};
 	struct link_start again;
 	char text[LINK_START_TEXT_SIZE];
 
 	assert_string_equal(link_start_format(&start, text),
-		"(link '1', abilities 'lz4=1.9.4 backup=zstd lanes', held '0/3A45678', held_crc "
-		"'0ae0daaf', oldest '0/1000000', keep '2147483648')");
+		"(link '1', abilities 'lz4=1.9.4 backup=zstd lanes', held '0/3A45678', held_hash "
+		"'0ae0daaf44bc2cf5', oldest '0/1000000', keep '2147483648')");
 	assert_int_equal(parse(&ours, text, &again), LINK_START_OK);
 	assert_same_start(&start, &again);
 
@@ -225,10 +225,10 @@ static void test_link_terms__judges_a_start(void **state)
 		{"(link 'x')", LINK_START_SYNTAX},
 		{"(link '1', link '1')", LINK_START_SYNTAX},
 		{"(link '1', held '0/1')", LINK_START_SYNTAX},
-		{"(link '1', held_crc '00000000')", LINK_START_SYNTAX},
-		{"(link '1', held '0/1', held_crc '0000000')", LINK_START_SYNTAX},
-		{"(link '1', held '0/1', held_crc '0000000G')", LINK_START_SYNTAX},
-		{"(link '1', held '01', held_crc '00000000')", LINK_START_SYNTAX},
+		{"(link '1', held_hash '0000000000000000')", LINK_START_SYNTAX},
+		{"(link '1', held '0/1', held_hash '000000000000000')", LINK_START_SYNTAX},
+		{"(link '1', held '0/1', held_hash '000000000000000G')", LINK_START_SYNTAX},
+		{"(link '1', held '01', held_hash '0000000000000000')", LINK_START_SYNTAX},
 		{"(link '1', oldest '0/1')", LINK_START_SYNTAX},
 		{"(link '1', lane '2', token '0123456789abcdef')", LINK_START_OK},
 		{"(link '1', lane '16', token 'ffffffffffffffff')", LINK_START_OK},

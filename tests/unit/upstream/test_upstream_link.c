@@ -6,13 +6,14 @@
 
 #include "link_hub.h"
 
-#include "protocol/crc32c.h"
 #include "protocol/link_stream.h"
 #include "support/cmocka_all.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define TERMS " (link '1', abilities '', oldest '0/0', keep '0')"
 
@@ -271,14 +272,13 @@ static void hold(struct upstream_rig *rig)
 static void play_to_held(struct fake_server *server)
 {
 	char query[512];
-	uint32_t crc = crc32c_finish(
-		crc32c_update(CRC32C_INIT, link_hub_bytes(&hub, HUB_START), HELD - HUB_START));
+	uint64_t hash = XXH64(link_hub_bytes(&hub, HUB_START), HELD - HUB_START, 0);
 
 	play_to_offer(server);
 	snprintf(query, sizeof(query),
 		"START_REPLICATION SLOT \"rig\" 0/100000 TIMELINE 1 (link '1', abilities '', held "
-		"'0/1493E0', held_crc '%08x', oldest '0/0', keep '0')",
-		crc);
+		"'0/1493E0', held_hash '%016" PRIx64 "', oldest '0/0', keep '0')",
+		hash);
 	fake_expect_query(server, query);
 	fake_send_copy_both(server);
 }
