@@ -1,5 +1,5 @@
 /*
- * status_screen: columns padded by characters, not bytes.
+ * status_screen: columns padded by characters, not bytes; what matters most is within 80 of them.
  */
 #include "cli/status_screen.h"
 
@@ -7,9 +7,12 @@
 #include "base/utf8.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define CELL_SIZE 512
+#define CELL_SIZE    512
+#define INDENT       10
+#define TEXT_COLUMNS 70
 
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -63,6 +66,33 @@ static void put_cell(FILE *out, int width, const char *cell)
 	fprintf(out, "%*s%s%*s ", width < 0 ? padding : 0, "", cell, width < 0 ? 0 : padding, "");
 }
 
+/* How much of it fits into one line, to the last blank where there is one. */
+static size_t fitting_bytes(const char *at)
+{
+	size_t columns = 0;
+	size_t blank = 0;
+	size_t length = 0;
+	while (at[length] != '\0' && columns < TEXT_COLUMNS) {
+		blank = at[length] == ' ' ? length : blank;
+		do {
+			length++;
+		} while (((unsigned char)at[length] & 0xc0) == 0x80);
+		columns++;
+	}
+	return at[length] == '\0' || at[length] == ' ' || blank == 0 ? length : blank;
+}
+
+/* Indented lines, as many as it takes. */
+static void put_paragraph(FILE *out, const char *at)
+{
+	while (*at != '\0') {
+		size_t length = fitting_bytes(at);
+		fprintf(out, "%*s%.*s\n", INDENT, "", (int)length, at);
+		at += length;
+		at += strspn(at, " ");
+	}
+}
+
 static void put_text(FILE *out, int width, const json_t *object, const char *key)
 {
 	char cell[CELL_SIZE];
@@ -106,6 +136,7 @@ static void write_upstream(const json_t *status, FILE *out)
 {
 	const json_t *upstream = json_object_get(status, "upstream");
 	char cell[CELL_SIZE], host[CELL_SIZE], slot[CELL_SIZE], figure[HUMAN_SIZE];
+	char last_error[CELL_SIZE + sizeof("last error: ")];
 	fprintf(out, "upstream  %s ", text(upstream, "state", cell));
 	fprintf(out, "%s:%s  slot %s  timeline %d\n", text(upstream, "host", host),
 		text(upstream, "port", cell), text(upstream, "slot", slot),
@@ -124,7 +155,9 @@ static void write_upstream(const json_t *status, FILE *out)
 	}
 	end_line(out);
 	if (json_is_string(json_object_get(upstream, "last_error"))) {
-		fprintf(out, "          last error: %s\n", text(upstream, "last_error", cell));
+		snprintf(last_error, sizeof(last_error), "last error: %s",
+			text(upstream, "last_error", cell));
+		put_paragraph(out, last_error);
 	}
 }
 
@@ -133,7 +166,7 @@ static void write_spool(const json_t *status, FILE *out)
 	const json_t *spool = json_object_get(status, "spool");
 	char oldest[CELL_SIZE], received[CELL_SIZE], flushed[CELL_SIZE];
 	char held[HUMAN_SIZE], is_free[HUMAN_SIZE];
-	fprintf(out, "spool     %s to %s, durable to %s  %s held, %s free\n",
+	fprintf(out, "spool     %s to %s, durable to %s\n          %s held, %s free\n",
 		text(spool, "oldest_lsn", oldest), text(spool, "received_lsn", received),
 		text(spool, "flushed_lsn", flushed), human_bytes(number(spool, "bytes"), held),
 		human_bytes(number(spool, "disk_free_bytes"), is_free));
@@ -158,9 +191,10 @@ static void write_alerts(const json_t *status, FILE *out)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
 		char severity[CELL_SIZE], alert[CELL_SIZE], since[CELL_SIZE], said[CELL_SIZE];
-		fprintf(out, "%s%-9s %s since %s: %s\n", i == 0 ? "\n" : "",
+		fprintf(out, "%s%-9s %s since %s\n", i == 0 ? "\n" : "",
 			text(item, "severity", severity), text(item, "alert", alert),
-			text(item, "since", since), text(item, "text", said));
+			text(item, "since", since));
+		put_paragraph(out, text(item, "text", said));
 	}
 }
 
@@ -212,23 +246,23 @@ static void write_backup(const json_t *backup, FILE *out)
 
 static void write_standbys(const json_t *status, FILE *out)
 {
-	static const char *const names[] = {"standby", "peer", "destination", "state", "replayed",
-		"behind", "lag", "rate", "caught up in"};
-	static const int widths[] = {20, 22, 16, 10, 14, -10, -8, -12, -12};
+	static const char *const names[] = {"standby", "state", "behind", "lag", "rate",
+		"caught up in", "replayed", "destination", "peer"};
+	static const int widths[] = {20, 10, -10, -8, -12, -12, 14, 16, 22};
 	const json_t *list = json_object_get(status, "standbys");
 	put_head(out, names, widths, sizeof(widths) / sizeof(widths[0]));
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
 		const json_t *backup = json_object_get(item, "backup");
 		put_text(out, widths[0], item, "application_name");
-		put_text(out, widths[1], item, "peer");
-		put_text(out, widths[2], item, "destination");
-		put_text(out, widths[3], item, "state");
-		put_text(out, widths[4], item, "replay_lsn");
-		put_bytes(out, widths[5], item, "lag_bytes");
-		put_duration(out, widths[6], item, "replay_lag_seconds");
-		put_rate(out, widths[7], item, "wire_bytes_per_second");
-		put_duration(out, widths[8], item, "catch_up_seconds");
+		put_text(out, widths[1], item, "state");
+		put_bytes(out, widths[2], item, "lag_bytes");
+		put_duration(out, widths[3], item, "replay_lag_seconds");
+		put_rate(out, widths[4], item, "wire_bytes_per_second");
+		put_duration(out, widths[5], item, "catch_up_seconds");
+		put_text(out, widths[6], item, "replay_lsn");
+		put_text(out, widths[7], item, "destination");
+		put_text(out, widths[8], item, "peer");
 		end_line(out);
 		if (json_is_object(backup)) {
 			write_backup(backup, out);
@@ -236,7 +270,7 @@ static void write_standbys(const json_t *status, FILE *out)
 	}
 }
 
-void status_screen_write(const json_t *status, FILE *out)
+static void write_all(const json_t *status, FILE *out)
 {
 	char name[CELL_SIZE], version[CELL_SIZE], time[CELL_SIZE];
 	fprintf(out, "%s   walrelay %s   %s\n\n", text(status, "name", name),
@@ -247,4 +281,33 @@ void status_screen_write(const json_t *status, FILE *out)
 	write_alerts(status, out);
 	write_destinations(status, out);
 	write_standbys(status, out);
+}
+
+/* The last cell of a line is padded as the others: nobody needs that. */
+static void copy_without_padding(const char *at, FILE *out)
+{
+	while (*at != '\0') {
+		size_t length = strcspn(at, "\n");
+		size_t shown = length;
+		while (shown > 0 && at[shown - 1] == ' ') {
+			shown--;
+		}
+		fprintf(out, "%.*s\n", (int)shown, at);
+		at += length + (at[length] == '\n');
+	}
+}
+
+void status_screen_write(const json_t *status, FILE *out)
+{
+	char *padded = NULL;
+	size_t length;
+	FILE *stream = open_memstream(&padded, &length);
+	if (stream == NULL) {
+		return;
+	}
+	write_all(status, stream);
+	if (fclose(stream) == 0) {
+		copy_without_padding(padded, out);
+	}
+	free(padded);
 }

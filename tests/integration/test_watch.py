@@ -77,7 +77,7 @@ def test_a_pipe_gets_whole_texts_and_its_end_is_the_end(relay, arguments):
             assert [each["name"] for each in lines] == ["relay", "relay"]
             assert lines[0]["time"] < lines[1]["time"]
         else:
-            lines = [process.stdout.readline() for _ in range(12)]
+            lines = [process.stdout.readline() for _ in range(14)]
             assert b"\x1b" not in b"".join(lines)
             assert any(line.startswith(b"receivewal") for line in lines)
         process.stdout.close()

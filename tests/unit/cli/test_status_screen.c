@@ -73,12 +73,14 @@ static void test_status_screen__says_what_there_is(void **state)
 	assert_has(screen, "hub   walrelay 0.1.0   2026-01-02T03:04:05.678Z\n");
 	assert_has(screen, "upstream  streaming db1:5432  slot s  timeline 2\n"
 			   "          100 MB behind, 10.0 Mbit/s of WAL, caught up in 75 s\n");
-	assert_has(screen, "0/1000000 to 0/3000100, durable to 0/3000060  48.0 MB held, 1.00 GB free");
+	assert_has(screen, "0/1000000 to 0/3000100, durable to 0/3000060\n"
+			   "          48.0 MB held, 1.00 GB free\n");
 	assert_has(screen, "us-west              ok          20.0 Mbit/s            -    1.00 MB"
 			   "    20.0 MB    1.00 MB          -    2.00 MB       0.2500");
-	assert_has(screen, "s1                   10.0.0.7:4321          us-west          catchup   "
-			   " 0/3000000           256 B    1.5 s  10.0 kbit/s        3 min");
-	assert_has(screen, "  streaming database files: 25.0 MB of 100 MB, 25 %, 5.00 MB/s, 15 s left\n");
+	assert_has(screen, "s1                   catchup         256 B    1.5 s  10.0 kbit/s"
+			   "        3 min 0/3000000      us-west          10.0.0.7:4321\n");
+	assert_has(screen,
+		"  streaming database files: 25.0 MB of 100 MB, 25 %, 5.00 MB/s, 15 s left\n");
 	free(screen);
 }
 
@@ -87,7 +89,7 @@ static void test_status_screen__keeps_terminals_from_harm(void **state)
 	(void)state;
 	char *hostile = replaced(usual, "'s1'", "'a\\u001b[2Jb\\u009b1mc\\r\\nd\\u007f'");
 	char *screen = screen_of(hostile);
-	assert_has(screen, "a?[2Jb?1mc??d?       10.0.0.7:4321");
+	assert_has(screen, "a?[2Jb?1mc??d?       catchup");
 	assert_null(strchr(screen, '\033'));
 	assert_null(strchr(screen, '\r'));
 	free(screen);
@@ -99,7 +101,7 @@ static void test_status_screen__pads_by_characters(void **state)
 	(void)state;
 	char *umlauts = replaced(usual, "'s1'", "'\\u00fc\\u00fc\\u20ac'");
 	char *screen = screen_of(umlauts);
-	assert_has(screen, "\xc3\xbc\xc3\xbc\xe2\x82\xac                  10.0.0.7:4321");
+	assert_has(screen, "\xc3\xbc\xc3\xbc\xe2\x82\xac                  catchup");
 	free(screen);
 	free(umlauts);
 }
@@ -112,7 +114,7 @@ static void test_status_screen__a_long_name_costs_nobody(void **state)
 	strcpy(name + 1901, "'");
 	char *longest = replaced(usual, "'s1'", name);
 	char *screen = screen_of(longest);
-	assert_has(screen, "xxx 10.0.0.7:4321");
+	assert_has(screen, "xxx catchup");
 	free(screen);
 	free(longest);
 }
@@ -125,6 +127,32 @@ static void test_status_screen__says_that_it_does_not_know(void **state)
 	free(screen);
 }
 
+/* The alerts of a destination that pays for its words: lines of 80 columns, cut between them. */
+static void test_status_screen__folds_what_is_long(void **state)
+{
+	(void)state;
+	static const char alert[] =
+		"'alerts':[{'severity':'critical','alert':'slot_lost','since':'2026-01-02T03:04:"
+		"05Z',"
+		"'text':'slot [s] is lost: \u00fcnter max_size it would have held the WAL that "
+		"its standby needs, which is 12 GB 34567 "
+		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		"xxxxxxxxxxxxxxxxxx'}],"
+		"'standbys'";
+	char *folded = replaced(usual, "'standbys'", alert);
+	char *screen = screen_of(folded);
+	assert_has(screen,
+		"\ncritical  slot_lost since 2026-01-02T03:04:05Z\n"
+		"          slot [s] is lost: \xc3\xbcnter max_size it would have held the WAL "
+		"that its\n"
+		"          standby needs, which is 12 GB 34567\n"
+		"          xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"
+		"          xxxxxxxxxx\n");
+	assert_null(strstr(screen, " \n"));
+	free(screen);
+	free(folded);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_status_screen__keeps_terminals_from_harm),
 		cmocka_unit_test(test_status_screen__pads_by_characters),
 		cmocka_unit_test(test_status_screen__a_long_name_costs_nobody),
+		cmocka_unit_test(test_status_screen__folds_what_is_long),
 		cmocka_unit_test(test_status_screen__says_that_it_does_not_know),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
