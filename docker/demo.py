@@ -54,7 +54,10 @@ class Demo:
                 sections[f"destination {DESTINATION}"] = {
                     "match": "application edge", "provider": "aws", "price_per_gb": "0.09",
                     "rate_cap": "200Mbit/s", "daily_limit": "20GB"}
-            self.relays.append(site.relay(upstream, name, **sections))
+            relay = site.relay(upstream, name, start=False, **sections)
+            # What the page of the relay behind it leads to.
+            relay.configure("relay", page_url=f"http://127.0.0.1:{relay.http_port}/")
+            self.relays.append(relay.start())
         last = self.relays[-1]
         self.load = site.pgbench(self.primary, init=False, rate=500, clients=4)
         for name in ("standby1", "standby2"):
@@ -140,9 +143,8 @@ class Demo:
 
     def addresses(self):
         for relay in self.relays:
-            print(f"  {relay.name}: status http://127.0.0.1:{relay.http_port}/api/status, "
-                  f"metrics http://127.0.0.1:{relay.http_port}/metrics, WAL for standbys: "
-                  f"{relay.conninfo()}")
+            print(f"  {relay.name}: status page http://127.0.0.1:{relay.http_port}/, console: "
+                  f"psql '{relay.conninfo(user='postgres', dbname='walrelay')}'")
         for server in [self.primary, *self.standbys]:
             print(f"  {server.name}: psql -h 127.0.0.1 -p {server.port} -U postgres")
 

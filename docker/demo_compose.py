@@ -3,12 +3,14 @@
 for a while, drawn from what the relays say; then the standbys' rows are compared with the primary's,
 and all is taken down. Run by docker/demo --compose."""
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +36,14 @@ def compose_command():
     return [shutil.which("docker-compose") or sys.exit("there is no docker compose")]
 
 
+def run(command, check=True, **options):
+    done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL,
+                          check=False, **options)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
 class Server:
     """A PostgreSQL server in a container, asked by its own psql."""
 
@@ -41,7 +51,8 @@ class Server:
         self.compose, self.name = compose, name
 
     def execute(self, sql):
-        text = self.compose.run("exec", "-T", self.name, "psql", "-qAtX", "-F", "\t", "-c", sql)
+        container = self.compose.container(self.name)
+        text = run(["docker", "exec", container, "psql", "-qAtX", "-F", "\t", "-c", sql])
         return [tuple(line.split("\t")) for line in text.splitlines()]
 
     def fingerprints(self):
@@ -62,14 +73,17 @@ class Compose:
                       for name, variable in PORTS.items()}
         self.environment = {**os.environ,
                             **{variable: str(self.ports[name]) for name, variable in PORTS.items()}}
+        self.containers = {}
         self.servers = [Server(self, name) for name in SERVERS]
 
     def run(self, *arguments, check=True):
-        done = subprocess.run([*self.command, *arguments], env=self.environment, text=True,
-                              capture_output=True, stdin=subprocess.DEVNULL, check=False)
-        if check and done.returncode != 0:
-            raise RuntimeError(f"compose {' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
-        return done.stdout
+        return run([*self.command, *arguments], check=check, env=self.environment)
+
+    def container(self, name):
+        """Its id, which stays: to ask compose each time takes longer than the question."""
+        if name not in self.containers:
+            self.containers[name] = self.run("ps", "-q", name).strip()
+        return self.containers[name]
 
     def up(self):
         self.run("up", "-d", "--build")
@@ -80,16 +94,17 @@ class Compose:
         return [name for name in (*SERVERS, *RELAYS, "prometheus") if self.health(name) != "healthy"]
 
     def health(self, name):
-        container = self.run("ps", "-q", name).strip()
-        done = subprocess.run(["docker", "inspect", "-f", "{{.State.Health.Status}}", container],
-                              capture_output=True, text=True, check=False)
-        return done.stdout.strip()
+        return run(["docker", "inspect", "-f", "{{.State.Health.Status}}",
+                    self.container(name)], check=False).strip()
+
+    def get(self, relay, path):
+        url = f"http://127.0.0.1:{self.ports[relay]}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read().decode()
 
     def metrics(self, relay):
-        url = f"http://127.0.0.1:{self.ports[relay]}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return {name: sum(value for _, value in samples)
-                    for name, samples in parse_metrics(answer.read().decode()).items()}
+        return {name: sum(value for _, value in samples)
+                for name, samples in parse_metrics(self.get(relay, "/metrics")).items()}
 
     def start_load(self, seconds):
         return subprocess.Popen(
@@ -98,18 +113,26 @@ class Compose:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def draw(self):
-        tip = self.servers[0].lsn()
+        # All at once: the tip moves while they are asked.
+        with ThreadPoolExecutor() as pool:
+            relays = pool.map(self.metrics, RELAYS)
+            places = list(pool.map(Server.lsn, self.servers))
+        tip = places[0]
         print(COLUMNS.format("", "position", "behind", "WAL", "wire"))
-        for server in self.servers:
-            at = server.lsn()
+        for server, at in zip(self.servers, places):
             print(COLUMNS.format(server.name, format_lsn(at), f"{max(0, tip - at) >> 10} kB", "", ""))
-        for name in RELAYS:
-            of = self.metrics(name)
+        for name, of in zip(RELAYS, relays):
             at = int(of["walrelay_upstream_received_lsn_bytes"])
             print(COLUMNS.format(name, format_lsn(at), f"{max(0, tip - at) >> 10} kB",
                                  f"{int(of['walrelay_upstream_wal_bytes_total']) >> 10} kB",
                                  f"{int(of['walrelay_upstream_wire_bytes_total']) >> 10} kB"),
                   flush=True)
+
+    def page_above(self):
+        """Where the edge's page leads to: the hub's, as a browser on this machine reaches it."""
+        leads_to = json.loads(self.get("edge", "/api/status"))["upstream"]["page_url"]
+        assert leads_to == f"http://127.0.0.1:{self.ports['hub']}/", leads_to
+        return leads_to
 
     def check(self):
         """True when both standbys hold exactly the primary's rows."""
@@ -145,7 +168,8 @@ def main():
         print("building images, starting containers", flush=True)
         compose.up()
         for name, port in compose.ports.items():
-            print(f"  {name}: http://127.0.0.1:{port}")
+            print(f"  {name}: http://127.0.0.1:{port}/")
+        print(f"  the edge's page leads to {compose.page_above()}")
         watch(compose, arguments.seconds)
         print("the load has ended; comparing rows")
         held = compose.check()

@@ -65,14 +65,14 @@ class Sample:
 
     def __init__(self, site, name, upstream_port, certificates):
         self.name = name
-        self.port = free_port()
+        self.port, self.http_port = free_port(), free_port()
         self.directory = site.directory / name
         shutil.copytree(SAMPLE / name, self.directory)
         file = self.directory / "walrelay.ini"
         text = file.read_text()
         for old, new in {"/var/lib/walrelay": site.directory / f"{name}-data",
                          "/etc/walrelay/tls": certificates, "0.0.0.0:6433": f"127.0.0.1:{self.port}",
-                         "0.0.0.0:9871": f"127.0.0.1:{free_port()}",
+                         "0.0.0.0:9871": f"127.0.0.1:{self.http_port}",
                          "min_free      = 1GB": "min_free = 16MB"}.items():
             assert old in text, old
             text = text.replace(old, str(new))
@@ -128,6 +128,8 @@ def test_the_samples_stream_and_know_each_other_by_certificates(site, certificat
     wait_until(lambda: "over a link" in hub_process.log_text(), what="a link")
     hub.check()
     edge.check()
+    status = json.loads(run(binary(), "status", "--json", "--url", f"http://127.0.0.1:{edge.http_port}"))
+    assert status["upstream"]["page_url"] == "http://hub:9871/", "what the edge's page leads to"
     primary.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS a")
 
     conninfo = (f"host=edge hostaddr=127.0.0.1 port={edge.port} user=standby sslmode=verify-full "

@@ -127,21 +127,76 @@ def test_the_quick_start(site):
     assert standby.value("SHOW primary_slot_name") == "standby1"
 
 
+class Sites:
+    """db1, hub, edge and a standby of the README on one machine: only names, ports and places change."""
+
+    def __init__(self, site):
+        self.site = site
+        (self.sql, self.primary_rule, self.hub_ini, self.hub_rule, self.hub_lines, self.edge_ini,
+         self.edge_rule, self.seed, self.follow) = blocks("Two sites")
+        self.ports = {"hub": free_port(), "edge": free_port()}
+        self.primary = site.primary()
+        for line in self.sql.splitlines():
+            self.primary.execute(line)
+        hba = self.primary.data / "pg_hba.conf"
+        hba.write_text(replaced(self.primary_rule, {" hub ": " 127.0.0.1/32 "})
+                       + "host replication replicator all reject\n" + hba.read_text())
+        self.primary.restart()
+
+    def relay(self, name, ini, rule, user, password):
+        directory = self.site.directory / name
+        directory.mkdir()
+        places = {"[relay]": f"[relay]\nlisten = 127.0.0.1:{self.ports[name]}\n"
+                             f"http_listen = 127.0.0.1:{free_port()}\n",
+                  "/var/lib/walrelay": str(self.site.directory / f"lib-{name}"),
+                  **({"host=db1": f"host=127.0.0.1 port={self.primary.port}"} if name == "hub" else
+                     {"host=hub port=6433": f"host=127.0.0.1 port={self.ports['hub']}"})}
+        (directory / "walrelay.ini").write_text(replaced(ini, places))
+        (directory / "relay_hba.conf").write_text(re.sub(r"10\.2\.\S+", "127.0.0.0/8", rule))
+        add_user, check, enable = commands(self.hub_lines)
+        assert enable == "systemctl enable --now walrelay"
+        environment = {"PATH": f"{binary().parent}:{os.environ['PATH']}"}
+        # There is no user of the package's.
+        shell(replaced(add_user, {"edge": user, " && chown walrelay users.txt": ""}), directory,
+              stdin=f"{password}\n", **environment)
+        assert f"name = {name}" in " ".join(shell(check, directory, **environment).split())
+        relay = self.site.add(Process(name, directory))
+        relay.spawn([binary(), "serve", "-c", directory / "walrelay.ini"])
+        wait_until(lambda: "streaming from" in relay.log_text(), what=f"{name} to stream")
+        return relay
+
+
 def test_two_sites(site):
-    """The edge's configuration, beside the hub of the quick start: they agree on the link."""
-    start = QuickStart(site)
-    user, _, serve, _ = commands(start.lines)
-    start.run(user, stdin="sesame\n")
-    start.serve(serve)
-    port = free_port()
-    directory = site.directory / "edge"
+    """Each step as it stands there."""
+    sites = Sites(site)
+    assert sites.primary.value("SHOW max_slot_wal_keep_size") == "50GB"
+    hub = sites.relay("hub", sites.hub_ini, sites.hub_rule, "edge", "open")
+    sites.relay("edge", sites.edge_ini, sites.edge_rule, "standby", "seed")
+    wait_until(lambda: "over a link" in hub.log_text(), what="a link")
+    sites.primary.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS a")
+    directory = site.directory / "new"
     directory.mkdir()
-    (directory / "edge.ini").write_text(replaced(blocks("Two sites")[0], {
-        "[relay]": f"[relay]\nlisten = 127.0.0.1:{port}\nhttp_listen = 127.0.0.1:{free_port()}\n",
-        "/var/lib/walrelay": str(site.directory / "lib-edge"),
-        "host=hub port=6433": f"host=127.0.0.1 port={start.port} password=sesame"}))
-    edge = site.add(Process("edge", directory))
-    edge.spawn([binary(), "serve", "-c", directory / "edge.ini"])
-    hub = site.processes[-2]
-    wait_until(lambda: "over a link" in hub.log_text(), what="the hub to stream over a link")
-    wait_until(lambda: "streaming from" in edge.log_text(), what="the edge to stream")
+    shell(replaced(sites.seed, {"-h edge -p 6433": f"-h 127.0.0.1 -p {sites.ports['edge']}"}),
+          directory, PATH=f"{site.client_bin}:{os.environ['PATH']}", PGPASSWORD="seed")
+    standby = site.add(Postgres("new", directory, site.bin_dir))
+    standby.configure()
+    standby.start()
+    # And as one that is there already.
+    with open(standby.data / "postgresql.conf", "a", encoding="utf-8") as file:
+        file.write(replaced(sites.follow, {"host=edge port=6433":
+                                           f"host=127.0.0.1 port={sites.ports['edge']}"}))
+    (standby.data / "postgresql.auto.conf").write_text("primary_slot_name = 'standby1'\n")
+    standby.execute("SELECT pg_reload_conf()")
+    sites.primary.execute("INSERT INTO t SELECT generate_series(1001, 2000)")
+    standby.catch_up(sites.primary)
+    assert_same_rows(sites.primary, standby, ["t"])
+    assert "standby1" in standby.value("SHOW primary_conninfo")
+    assert sites.primary.walsenders() == ["hub"]
+
+
+def test_every_alert_has_its_row():
+    source = (ROOT / "relay" / "observe" / "alert.c").read_text(encoding="utf-8")
+    kinds = re.findall(r"^\t\[ALERT_\w+\] = \{\"(\w+)\"", source, re.MULTILINE)
+    assert len(kinds) > 20
+    rows = re.findall(r"^\| (`.*?`) \| .+ \| .+ \|$", section("When something is wrong"), re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(kinds)
