@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "net/loop.h"
+#include "net/output_queue.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -69,10 +70,14 @@ void connection_set_last_look(
 
 /* Queue bytes; they go out with the next connection_flush(). */
 void connection_write(struct connection *connection, const void *bytes, size_t length);
-typedef void connection_release(void *context);
 /* Like it without a copy: bytes stay valid until release(context), which runs on the loop. */
 void connection_write_reference(struct connection *connection, const void *bytes, size_t length,
-	connection_release *release, void *context);
+	output_release *release, void *context);
+/* Like it, of bytes that file holds too: without TLS they go from its pages (sendfile(2), so SIGPIPE is to be
+ * ignored), which the socket may refer to until the peer has acknowledged them, long after release(). What
+ * was handed over must not be overwritten in the file. */
+void connection_write_file(struct connection *connection, const void *bytes, size_t length,
+	const struct output_file *file, output_release *release, void *context);
 /* Like it: moves the first length bytes of from. */
 void connection_write_from(struct connection *connection, struct evbuffer *from, size_t length);
 /* Hand queued bytes to the kernel now, as much as it takes; the rest follows by itself. A failure

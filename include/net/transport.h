@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct evbuffer;
+struct output_queue;
 struct tls_context;
 struct tls_facts;
 struct transport;
@@ -33,7 +33,7 @@ struct transport_ops {
 	enum transport_result (*read)(
 		struct transport *transport, void *bytes, size_t length, size_t *got_out);
 	/* Drains what was taken from output, also when not all was. */
-	enum transport_result (*write)(struct transport *transport, struct evbuffer *output);
+	enum transport_result (*write)(struct transport *transport, struct output_queue *output);
 	/* Says, where there is a way to, that nothing more is written. The socket stays open. */
 	void (*finish)(struct transport *transport);
 	void (*free)(struct transport *transport);

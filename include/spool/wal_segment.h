@@ -45,6 +45,8 @@ struct wal_segment *wal_segment_cache_get(struct wal_segment_cache *cache, tli_t
 void wal_segment_cache_forget(struct wal_segment_cache *cache, tli_t tli, uint64_t number);
 
 const uint8_t *wal_segment_bytes(const struct wal_segment *segment);
+/* The file that is mapped, open for reading as long as the mapping. */
+int wal_segment_fd(const struct wal_segment *segment);
 /* Bring [offset, offset + length) into memory, and begin to read what follows. False: the disk
  * cannot give it (which later would be a SIGBUS). Cheap when done before. */
 bool wal_segment_populate(struct wal_segment *segment, uint32_t offset, uint32_t length,

@@ -11,9 +11,12 @@
 
 #include "base/memory.h"
 #include "base/wall_clock.h"
+#include "spool/wal_segment.h"
 
 /* A short stretch is cheaper to copy than to refer to: no second vector, no reference counted. */
 #define COPIED_SPAN_MAX 2048u
+/* From here on a call of its own for the file is cheaper than the kernel's copy. */
+#define FILE_SPAN_MIN 16384u
 
 static void release_segment(void *context)
 {
@@ -51,7 +54,12 @@ static void queue_span(
 	if (span->length <= COPIED_SPAN_MAX && span->lsn >= hot_lsn(stream)) {
 		connection_write(connection, span->bytes, span->length);
 	} else {
-		connection_write_reference(connection, span->bytes, span->length, release_segment,
+		const struct output_file file = {
+			.fd = wal_segment_fd(span->segment),
+			.offset = span->bytes - wal_segment_bytes(span->segment),
+		};
+		connection_write_file(connection, span->bytes, span->length,
+			span->length >= FILE_SPAN_MIN ? &file : NULL, release_segment,
 			wal_segment_ref(span->segment));
 	}
 	wal_cursor_advance(stream->cursor, span->length);

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/lingering.h"
+#include "net/output_queue.h"
 #include "net/peer_address.h"
 #include "net/socket_tuning.h"
 #include "net/transport.h"
@@ -44,7 +45,7 @@ struct connection {
 	struct connection_callbacks callbacks;
 	void *context;
 	struct evbuffer *input;
-	struct evbuffer *output;
+	struct output_queue output;
 	struct event *read_event;
 	struct event *write_event;
 	short armed;       /* EV_READ | EV_WRITE as the poller has them */
@@ -137,14 +138,14 @@ static void fail(struct connection *connection)
 	connection->has_write_failed = true;
 	connection->write_needs = 0;
 	connection->handshake_needs = 0;
-	evbuffer_drain(connection->output, evbuffer_get_length(connection->output));
+	output_queue_drain(&connection->output, output_queue_length(&connection->output));
 	note_end(connection, transport->failure);
 }
 
 static void write_output(struct connection *connection)
 {
 	enum transport_result result =
-		connection->transport->ops->write(connection->transport, connection->output);
+		connection->transport->ops->write(connection->transport, &connection->output);
 	connection->write_needs = 0;
 	if (result == TRANSPORT_FAILED) {
 		fail(connection);
@@ -158,20 +159,15 @@ static void write_output(struct connection *connection)
 	}
 }
 
-static void check_queued(const struct connection *connection, int failed)
-{
-	if (failed != 0) {
-		log_write(LOG_LEVEL_ERROR, connection->peer_name, "out of memory");
-		abort();
-	}
-}
-
 static void take_input(struct connection *connection, const void *bytes, size_t length)
 {
 	if (connection->is_lingering) {
 		return;
 	}
-	check_queued(connection, evbuffer_add(connection->input, bytes, length));
+	if (evbuffer_add(connection->input, bytes, length) != 0) {
+		log_write(LOG_LEVEL_ERROR, connection->peer_name, "out of memory");
+		abort();
+	}
 	connection->callbacks.on_input(connection->context, connection->input);
 	if (!connection->is_freed) {
 		connection->is_input_full = evbuffer_get_length(connection->input) >=
@@ -336,13 +332,12 @@ static bool open_parts(struct connection *connection, struct error *err)
 	}
 	connection->transport = transport_plain_new(connection->fd);
 	connection->input = evbuffer_new();
-	connection->output = evbuffer_new();
 	connection->read_event =
 		event_new(base, connection->fd, EV_READ | EV_PERSIST, on_event, connection);
 	connection->write_event =
 		event_new(base, connection->fd, EV_WRITE | EV_PERSIST, on_event, connection);
 	if (connection->transport == NULL || connection->input == NULL ||
-		connection->output == NULL || connection->read_event == NULL ||
+		!output_queue_init(&connection->output) || connection->read_event == NULL ||
 		connection->write_event == NULL ||
 		evbuffer_add_cb(connection->input, on_input_changed, connection) == NULL) {
 		return error_set(err, ERROR_SYSTEM, "out of memory");
@@ -405,9 +400,7 @@ void connection_free(struct connection **connection)
 		gone->transport->ops->free(gone->transport);
 	}
 	close(gone->fd);
-	if (gone->output != NULL) {
-		evbuffer_free(gone->output);
-	}
+	output_queue_release(&gone->output);
 	loop_defer(gone->loop, destroy, gone);
 }
 
@@ -455,43 +448,31 @@ static bool takes_output(const struct connection *connection)
 void connection_write(struct connection *connection, const void *bytes, size_t length)
 {
 	if (takes_output(connection)) {
-		check_queued(connection, evbuffer_add(connection->output, bytes, length));
+		output_queue_add(&connection->output, bytes, length);
 	}
 }
 
-struct reference {
-	connection_release *release;
-	void *context;
-};
-
-static void release_reference(const void *bytes, size_t length, void *context)
+void connection_write_file(struct connection *connection, const void *bytes, size_t length,
+	const struct output_file *file, output_release *release, void *context)
 {
-	(void)bytes;
-	(void)length;
-	struct reference *reference = context;
-	reference->release(reference->context);
-	free(reference);
+	if (takes_output(connection) && length > 0) {
+		output_queue_add_reference(
+			&connection->output, bytes, length, file, release, context);
+	} else {
+		release(context);
+	}
 }
 
 void connection_write_reference(struct connection *connection, const void *bytes, size_t length,
-	connection_release *release, void *context)
+	output_release *release, void *context)
 {
-	if (!takes_output(connection) || length == 0) {
-		release(context);
-		return;
-	}
-	struct reference *reference = memory_new(sizeof(*reference));
-	reference->release = release;
-	reference->context = context;
-	check_queued(connection, evbuffer_add_reference(connection->output, bytes, length,
-					 release_reference, reference));
+	connection_write_file(connection, bytes, length, NULL, release, context);
 }
 
 void connection_write_from(struct connection *connection, struct evbuffer *from, size_t length)
 {
 	if (takes_output(connection)) {
-		int moved = evbuffer_remove_buffer(from, connection->output, length);
-		check_queued(connection, moved != (int)length);
+		output_queue_move(&connection->output, from, length);
 	} else {
 		evbuffer_drain(from, length);
 	}
@@ -518,7 +499,7 @@ void connection_set_low_water(struct connection *connection, size_t bytes)
 
 size_t connection_output_bytes(const struct connection *connection)
 {
-	size_t bytes = evbuffer_get_length(connection->output);
+	size_t bytes = output_queue_length(&connection->output);
 	return connection->has_write_failed ? 0 : bytes + connection->transport->pending_bytes;
 }
 

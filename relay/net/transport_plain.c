@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "net/output_queue.h"
 #include "net/transport.h"
 
 #define PIECES_MAX 64
@@ -57,18 +59,45 @@ static enum transport_result plain_read(
 	return TRANSPORT_DONE;
 }
 
-static enum transport_result plain_write(struct transport *transport, struct evbuffer *output)
+/* Straight from where they lie, the first length bytes, or as many as go in one call. */
+static ssize_t send_pieces(struct transport *transport, struct output_queue *output, size_t *length)
 {
-	while (evbuffer_get_length(output) > 0) {
-		struct iovec pieces[PIECES_MAX];
-		int count = evbuffer_peek(output, -1, NULL, pieces, PIECES_MAX);
-		size_t offered = 0;
-		struct msghdr message = {.msg_iov = pieces};
-		message.msg_iovlen = count < PIECES_MAX ? (size_t)count : PIECES_MAX;
-		for (size_t i = 0; i < message.msg_iovlen; i++) {
-			offered += pieces[i].iov_len;
+	struct iovec pieces[PIECES_MAX];
+	struct msghdr message = {.msg_iov = pieces};
+	int count = evbuffer_peek(output->bytes, (ev_ssize_t)*length, NULL, pieces, PIECES_MAX);
+	message.msg_iovlen = count < PIECES_MAX ? (size_t)count : PIECES_MAX;
+	size_t offered = 0;
+	for (size_t i = 0; i < message.msg_iovlen; i++) {
+		if (pieces[i].iov_len > *length - offered) {
+			pieces[i].iov_len = *length - offered;
 		}
-		ssize_t taken = sendmsg(transport->fd, &message, MSG_NOSIGNAL);
+		offered += pieces[i].iov_len;
+	}
+	*length = offered;
+	int more = offered < output_queue_length(output) ? MSG_MORE : 0;
+	return sendmsg(transport->fd, &message, MSG_NOSIGNAL | more);
+}
+
+/* Pages that the disk cannot give, or that are there no more, are the end of this connection. */
+static ssize_t send_file(struct transport *transport, const struct output_file *file, size_t length)
+{
+	off_t offset = file->offset;
+	ssize_t sent = sendfile(transport->fd, file->fd, &offset, length);
+	if (sent == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return sent;
+}
+
+static enum transport_result plain_write(struct transport *transport, struct output_queue *output)
+{
+	struct output_file file;
+	bool is_file;
+	size_t length;
+	while ((length = output_queue_next(output, &file, &is_file)) > 0) {
+		ssize_t taken = is_file ? send_file(transport, &file, length)
+					: send_pieces(transport, output, &length);
 		if (taken < 0 && errno == EINTR) {
 			continue;
 		}
@@ -76,8 +105,8 @@ static enum transport_result plain_write(struct transport *transport, struct evb
 			return is_again(errno) ? TRANSPORT_WANT_WRITE : fail(transport, errno);
 		}
 		transport->wire_sent_bytes += (uint64_t)taken;
-		evbuffer_drain(output, (size_t)taken);
-		if ((size_t)taken < offered) {
+		output_queue_drain(output, (size_t)taken);
+		if ((size_t)taken < length) {
 			return TRANSPORT_WANT_WRITE;
 		}
 	}

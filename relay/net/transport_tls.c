@@ -19,6 +19,7 @@
 
 #include "base/guarded_copy.h"
 #include "base/memory.h"
+#include "net/output_queue.h"
 #include "net/tls_context.h"
 #include "net/tls_facts.h"
 #include "net/transport.h"
@@ -367,10 +368,10 @@ static enum transport_result tls_read(
 }
 
 /* The next record's plain bytes, in one piece. 0: a page of them cannot be read. */
-static size_t gather(struct evbuffer *output)
+static size_t gather(const struct output_queue *output)
 {
 	struct evbuffer_iovec pieces[PIECES_MAX];
-	int count = evbuffer_peek(output, RECORD_BYTES, NULL, pieces, PIECES_MAX);
+	int count = evbuffer_peek(output->bytes, RECORD_BYTES, NULL, pieces, PIECES_MAX);
 	size_t length = 0;
 	for (int i = 0; i < count && i < PIECES_MAX && length < RECORD_BYTES; i++) {
 		size_t room = RECORD_BYTES - length;
@@ -383,7 +384,7 @@ static size_t gather(struct evbuffer *output)
 	return length;
 }
 
-static enum transport_result write_record(struct transport_tls *tls, struct evbuffer *output)
+static enum transport_result write_record(struct transport_tls *tls, struct output_queue *output)
 {
 	size_t written;
 	size_t length = gather(output);
@@ -394,18 +395,18 @@ static enum transport_result write_record(struct transport_tls *tls, struct evbu
 	if (status != 1) {
 		return after_failure(tls, status);
 	}
-	evbuffer_drain(output, written);
+	output_queue_drain(output, written);
 	return TRANSPORT_DONE;
 }
 
-static enum transport_result tls_write(struct transport *transport, struct evbuffer *output)
+static enum transport_result tls_write(struct transport *transport, struct output_queue *output)
 {
 	struct transport_tls *tls = tls_of(transport);
 	enum transport_result result = TRANSPORT_DONE;
 	bool has_input = tls->base.has_input;
 	begin(tls);
 	bool has_room = send_pending(tls);
-	while (has_room && result == TRANSPORT_DONE && evbuffer_get_length(output) > 0) {
+	while (has_room && result == TRANSPORT_DONE && output_queue_length(output) > 0) {
 		result = write_record(tls, output);
 		if (scratch.wire_length + RECORD_ROOM > sizeof(scratch.wire)) {
 			has_room = flush_scratch(tls);

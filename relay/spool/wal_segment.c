@@ -297,6 +297,11 @@ const uint8_t *wal_segment_bytes(const struct wal_segment *segment)
 	return segment->bytes;
 }
 
+int wal_segment_fd(const struct wal_segment *segment)
+{
+	return segment->fd;
+}
+
 static bool is_cold(const struct wal_segment *segment)
 {
 	uint32_t length = segment->length < COLD_SAMPLE_BYTES ? segment->length : COLD_SAMPLE_BYTES;

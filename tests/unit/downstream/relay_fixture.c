@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,7 @@ struct relay_fixture *relay_fixture_new(const struct relay_fixture_options *opti
 	static const struct relay_fixture_options defaults;
 	struct relay_fixture *fixture = memory_new(sizeof(*fixture));
 	const struct relay_fixture_options *wanted = options != NULL ? options : &defaults;
+	(void)signal(SIGPIPE, SIG_IGN); /* as app/ does */
 	open_spool(fixture);
 	learn(fixture, wanted);
 	open_downstream(fixture, wanted);

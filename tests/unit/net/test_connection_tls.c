@@ -369,6 +369,24 @@ static void test_connection_tls__a_page_that_is_gone_ends_one_connection(void **
 	close(file);
 }
 
+static void test_connection_tls__takes_what_lies_in_a_file_from_memory(void **state)
+{
+	struct fixture *fixture = *state;
+	struct side *side = fixture->side;
+	const struct output_file file = {.fd = memfd_create("empty", 0)};
+	static char bytes[26 * 1000];
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		bytes[i] = (char)('a' + i % 26);
+	}
+	secure(fixture, NULL);
+	connection_write_file(side->connection, bytes, sizeof(bytes), &file, release, side);
+	flush(side);
+	RUN_UNTIL(side->loop, read_some(fixture) == sizeof(bytes));
+	assert_true(fixture->is_order_kept);
+	assert_int_equal(side->releases, 1);
+	close(file.fd);
+}
+
 static void test_connection_tls__says_goodbye_behind_the_last_byte(void **state)
 {
 	struct fixture *fixture = *state;
@@ -414,6 +432,7 @@ int main(void)
 		TEST(answers_the_protocol_it_speaks),
 		TEST(refuses_who_asks_for_another_protocol),
 		TEST(allocates_nothing_on_a_strangers_word),
+		TEST(takes_what_lies_in_a_file_from_memory),
 		TEST(says_goodbye_behind_the_last_byte),
 		TEST(is_told_that_the_peer_has_gone),
 	};
