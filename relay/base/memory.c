@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,26 @@ void memory_wipe_text(char **text)
 		free(*text);
 		*text = NULL;
 	}
+}
+
+void memory_free_wiped(void *memory)
+{
+	if (memory != NULL) {
+		memory_wipe(memory, malloc_usable_size(memory));
+		free(memory);
+	}
+}
+
+void *memory_realloc_wiped(void *memory, size_t size)
+{
+	size_t held = memory != NULL ? malloc_usable_size(memory) : 0;
+	void *moved = malloc(size);
+
+	if (moved != NULL && memory != NULL) {
+		memcpy(moved, memory, held < size ? held : size);
+		memory_free_wiped(memory);
+	}
+	return moved;
 }
 
 void *memory_grow(void *items, size_t count, size_t item_size)
