@@ -55,6 +55,7 @@ struct wal_store_stats {
 	lsn_t oldest_lsn; /* first byte of the live range that is still held */
 	lsn_t received_lsn;
 	lsn_t flushed_lsn;
+	lsn_t redo_lsn;       /* as wal_store_redo() */
 	uint64_t spool_bytes; /* on disk, prepared segment included */
 	uint64_t disk_free_bytes;
 	uint64_t appended_bytes; /* since open; overlap not counted */

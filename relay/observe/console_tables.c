@@ -403,6 +403,8 @@ static void fill_spool(const struct snapshot *snapshot, struct console_result *r
 	put_item(result, "free", NULL, LSN_INVALID, store->disk_free_bytes, NULL);
 	put_item(result, "oldest", NULL, store->oldest_lsn,
 		bytes_behind(snapshot, store->oldest_lsn), NULL);
+	put_item(result, "checkpoint", NULL, store->redo_lsn,
+		bytes_behind(snapshot, store->redo_lsn), "redo of the last one received");
 	put_item(result, "horizon", NULL, store->horizon_lsn,
 		bytes_behind(snapshot, store->horizon_lsn), store->horizon_reason);
 	put_item(result, "received", NULL, store->received_lsn, 0, NULL);

@@ -207,6 +207,7 @@ void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats
 		.oldest_lsn = atomic_load(&store->oldest),
 		.received_lsn = received.lsn,
 		.flushed_lsn = wal_store_flushed(store).lsn,
+		.redo_lsn = wal_store_redo(store).lsn,
 		.spool_bytes = wal_store_disk_bytes(store),
 		.appended_bytes = atomic_load(&store->appended_bytes),
 		.flushes = atomic_load(&store->flusher.rounds),

@@ -73,7 +73,7 @@ static void test_xml_reader__refuses_what_services_do_not_write(void **state)
 		"<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", "<a>&b;</a>", "<a><![CDATA[x]]></a>",
 		"<a>&#0;</a>", "<a>&#xd800;</a>", "<a>&#x110000;</a>", "<a>&#;</a>", "<a>&#x;</a>",
 		"<a>&#12a;</a>", "<a>&#99999999999999999999;</a>", "<a>&amp</a>", "<a>\x01</a>",
-		"<a b=\"></a>", "<a b='<'></a>", "<a></a", "<!-- <a/>", "<?xml <a/>"};
+		"<a b=\"></a>", "<a></a", "<!-- <a/>", "<?xml <a/>"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		char *events = events_of(texts[i], strlen(texts[i]));
