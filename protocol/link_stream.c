@@ -4,7 +4,6 @@
  */
 #include "protocol/link_stream.h"
 
-#include "protocol/link_scan.h"
 #include "protocol/wire.h"
 
 #include <assert.h>
@@ -47,20 +46,19 @@ static enum decode_result lanes_decode(
 	struct wire_reader *reader, struct link_lane_plan *lanes_out, const char **reason_out)
 {
 	uint32_t count = wire_read_u32(reader);
-	lsn_t from = wire_read_u64(reader);
 	uint64_t token = wire_read_u64(reader);
 	if (reader->bad) {
 		return DECODE_MORE;
 	}
-	if (!is_lane_count(count) || from % LINK_FRAME_BYTES != 0) {
+	if (!is_lane_count(count)) {
 		*reason_out = "lanes of a link are out of range";
 		return DECODE_BAD;
 	}
-	*lanes_out = (struct link_lane_plan){.count = count, .from = from, .token = token};
+	*lanes_out = (struct link_lane_plan){.count = count, .token = token};
 	return DECODE_OK;
 }
 
-static enum decode_result divide_decode(
+static enum decode_result wish_decode(
 	struct wire_reader *reader, unsigned *count_out, const char **reason_out)
 {
 	uint32_t count = wire_read_u32(reader);
@@ -72,6 +70,54 @@ static enum decode_result divide_decode(
 		return DECODE_BAD;
 	}
 	*count_out = count;
+	return DECODE_OK;
+}
+
+static enum decode_result epoch_decode(struct wire_reader *reader, uint32_t *epoch_out)
+{
+	uint32_t epoch = wire_read_u32(reader);
+	if (reader->bad) {
+		return DECODE_MORE;
+	}
+	*epoch_out = epoch;
+	return DECODE_OK;
+}
+
+static struct link_lane_count read_lane(struct wire_reader *reader)
+{
+	struct link_lane_count count;
+	count.lane = wire_read_u32(reader);
+	count.messages = wire_read_u64(reader);
+	return count;
+}
+
+static enum decode_result arrived_decode(
+	struct wire_reader *reader, struct link_arrived *arrived_out, const char **reason_out)
+{
+	struct link_arrived arrived = {0};
+	arrived.lsn = wire_read_u64(reader);
+	arrived.count = wire_read_u32(reader);
+	if (!reader->bad && arrived.count > LINK_LANES_MAX) {
+		*reason_out = "lanes of a link are out of range";
+		return DECODE_BAD;
+	}
+	for (unsigned i = 0; !reader->bad && i < arrived.count; i++) {
+		arrived.lanes[i] = read_lane(reader);
+	}
+	if (reader->bad) {
+		return DECODE_MORE;
+	}
+	*arrived_out = arrived;
+	return DECODE_OK;
+}
+
+static enum decode_result lost_decode(struct wire_reader *reader, struct link_lane_count *lost_out)
+{
+	struct link_lane_count lost = read_lane(reader);
+	if (reader->bad) {
+		return DECODE_MORE;
+	}
+	*lost_out = lost;
 	return DECODE_OK;
 }
 
@@ -99,6 +145,10 @@ enum decode_result link_server_copy_decode(const uint8_t *payload, size_t length
 	case 'l':
 		kind = LINK_SERVER_LANES;
 		result = lanes_decode(&reader, &copy_out->lanes, reason_out);
+		break;
+	case 'e':
+		kind = LINK_SERVER_EPOCH;
+		result = epoch_decode(&reader, &copy_out->epoch);
 		break;
 	default: result = server_copy_decode(payload, length, &copy_out->stream, reason_out); break;
 	}
@@ -129,8 +179,16 @@ enum decode_result link_client_copy_decode(const uint8_t *payload, size_t length
 		result = request_decode(&reader, &copy_out->request_lsn);
 		break;
 	case 'l':
-		kind = LINK_CLIENT_DIVIDE;
-		result = divide_decode(&reader, &copy_out->lane_count, reason_out);
+		kind = LINK_CLIENT_WISH;
+		result = wish_decode(&reader, &copy_out->wished_lanes, reason_out);
+		break;
+	case 'a':
+		kind = LINK_CLIENT_ARRIVED;
+		result = arrived_decode(&reader, &copy_out->arrived, reason_out);
+		break;
+	case 'x':
+		kind = LINK_CLIENT_LOST;
+		result = lost_decode(&reader, &copy_out->lost);
 		break;
 	default: result = client_copy_decode(payload, length, &copy_out->stream, reason_out); break;
 	}
@@ -161,17 +219,48 @@ size_t link_lane_plan_encode(const struct link_lane_plan *lanes, uint8_t out[LIN
 	assert(is_lane_count(lanes->count));
 	out[0] = 'l';
 	wire_put_u32(out + 1, lanes->count);
-	wire_put_u64(out + 5, lanes->from);
-	wire_put_u64(out + 13, lanes->token);
+	wire_put_u64(out + 5, lanes->token);
 	return LINK_LANES_BYTES;
 }
 
-size_t link_divide_encode(unsigned count, uint8_t out[LINK_DIVIDE_BYTES])
+size_t link_epoch_encode(uint32_t epoch, uint8_t out[LINK_EPOCH_BYTES])
+{
+	out[0] = 'e';
+	wire_put_u32(out + 1, epoch);
+	return LINK_EPOCH_BYTES;
+}
+
+size_t link_wish_encode(unsigned count, uint8_t out[LINK_WISH_BYTES])
 {
 	assert(is_lane_count(count));
 	out[0] = 'l';
 	wire_put_u32(out + 1, count);
-	return LINK_DIVIDE_BYTES;
+	return LINK_WISH_BYTES;
+}
+
+static void put_lane(const struct link_lane_count *lane, uint8_t *out)
+{
+	wire_put_u32(out, lane->lane);
+	wire_put_u64(out + 4, lane->messages);
+}
+
+size_t link_arrived_encode(const struct link_arrived *arrived, uint8_t out[LINK_ARRIVED_BYTES])
+{
+	assert(arrived->count <= LINK_LANES_MAX);
+	out[0] = 'a';
+	wire_put_u64(out + 1, arrived->lsn);
+	wire_put_u32(out + 9, arrived->count);
+	for (unsigned i = 0; i < arrived->count; i++) {
+		put_lane(&arrived->lanes[i], out + 13 + 12 * (size_t)i);
+	}
+	return 13 + 12 * (size_t)arrived->count;
+}
+
+size_t link_lost_encode(const struct link_lane_count *lost, uint8_t out[LINK_LOST_BYTES])
+{
+	out[0] = 'x';
+	put_lane(lost, out + 1);
+	return LINK_LOST_BYTES;
 }
 
 size_t link_frame_header_encode(size_t batch_length, uint8_t out[LINK_FRAME_HEADER_BYTES])

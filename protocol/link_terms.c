@@ -246,9 +246,9 @@ char *link_start_format(const struct link_start *start, char text_out[LINK_START
 		snprintf(held, sizeof(held), ", held '" LSN_FORMAT "', held_hash '%016" PRIx64 "'",
 			LSN_ARGS(start->held_lsn), start->held_hash);
 	}
-	if (start->lane_count > 0) {
-		snprintf(lane, sizeof(lane), ", lane '%u', token '%016" PRIx64 "'",
-			start->lane_count, start->lane_token);
+	if (start->lane > 0) {
+		snprintf(lane, sizeof(lane), ", lane '%" PRIu32 "', token '%016" PRIx64 "'",
+			start->lane, start->lane_token);
 	}
 	snprintf(text_out, LINK_START_TEXT_SIZE,
 		"(link '%" PRIu32 "', abilities '%s'%s%s, oldest '" LSN_FORMAT "', keep '%" PRIu64
@@ -323,16 +323,16 @@ static bool parse_position(const char *text, lsn_t *lsn_out)
 static bool parse_lane(const char *const values[OPTION_COUNT], struct link_start *start)
 {
 	const char *lane = values[OPTION_LANE], *token = values[OPTION_TOKEN];
-	uint64_t count = 0;
+	uint64_t number = 0;
 
 	if (lane == NULL || token == NULL) {
 		return lane == NULL && token == NULL;
 	}
-	if (!parse_number(lane, strlen(lane), LINK_LANES_MAX, &count) || count < 2 ||
+	if (!parse_number(lane, strlen(lane), UINT32_MAX, &number) || number == 0 ||
 		!parse_hex(token, TOKEN_DIGITS, &start->lane_token)) {
 		return false;
 	}
-	start->lane_count = (unsigned)count;
+	start->lane = (uint32_t)number;
 	return true;
 }
 

@@ -7,8 +7,7 @@
  * first batch that keeps to it.
  *
  * Where one connection is less than the path could carry, the receiver is told so, and may open
- * more. Each is a stream of its own that begins at some frame and sends each so-manieth; the first
- * one does so too, from where the receiver says that they are there.
+ * more. From then on this one is the first of a group (lane_group.h), which share what comes.
  *
  * When the receiver says what it holds of the segment it asks for, that is compared with ours
  * first: where it is the same, the stream begins at its end.
@@ -17,6 +16,7 @@
 #define DOWNSTREAM_LINK_SENDER_H
 
 #include "base/error.h"
+#include "downstream/lane_group.h"
 #include "downstream/shared_encoder.h"
 #include "downstream/wal_stream.h"
 #include "protocol/link_terms.h"
@@ -24,7 +24,7 @@
 /* Over how many connections one relay may be sent WAL. */
 struct link_lane_rules {
 	unsigned count; /* 0: as many as help; 1: one, and lanes are not offered */
-	uint64_t token; /* of this process: what comes over a lane is from the same spool */
+	struct lane_groups *groups;
 };
 
 /* Fails as wal_stream_init(), and when what was asked for cannot be. */

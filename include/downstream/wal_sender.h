@@ -15,7 +15,12 @@
 struct wal_stream *wal_sender_new(
 	const struct wal_stream_options *options, struct error *err) MUST_CHECK;
 
-/* For a sender that sends some of its WAL as it is: fills up to limit at most. */
+/* For senders that send some of their WAL as it is: fills up to limit at most. */
 enum wal_fill wal_sender_fill(struct wal_stream *stream, lsn_t limit, struct error *err) MUST_CHECK;
+
+/* Looks at what comes next, and moves nothing. ENOUGH: *span_out has some of it; else the turn
+ * stands where the answer has it stand. */
+enum wal_fill wal_sender_peek(struct wal_stream *stream, size_t length_max,
+	struct wal_span *span_out, struct error *err) MUST_CHECK;
 
 #endif

@@ -132,7 +132,6 @@ struct wal_stream {
 	int64_t ask_again_us;              /* stopping: not before */
 	size_t pace_bytes;                 /* what is sent at once; SIZE_MAX: there is no cap */
 	bool is_lane;                      /* of another stream, which speaks for it */
-	bool is_divided;                   /* others carry some of what is before the cursor */
 	bool is_at_tip;
 	bool is_missing;   /* what comes next is wanted from the upstream */
 	bool is_copy_done; /* our CopyDone is sent: nothing of the stream may follow */
@@ -153,7 +152,7 @@ size_t wal_stream_ask_leave(struct wal_stream *stream, size_t least, size_t want
 /* How much may wait in the connection before it is full; less under a low cap, so that a keepalive
  * never waits behind a heap. */
 size_t wal_stream_high_water(const struct wal_stream *stream);
-/* WAL from start_lsn to the cursor was queued. */
-void wal_stream_note_sent(struct wal_stream *stream, lsn_t start_lsn);
+/* This WAL was queued. */
+void wal_stream_note_sent(struct wal_stream *stream, lsn_t start_lsn, lsn_t sent_lsn);
 
 #endif

@@ -6,9 +6,13 @@
  *                 keep to it
  *   'p' promise   the same: what the edge holds and will go on holding              to the hub
  *   'n' request   int64 LSN: what comes there could not be decoded                  to the hub
- *   'l' lanes     int32 count, int64 LSN, int64 token: so many connections would     to the edge
- *                 help (LSN 0), or: from there on this one carries its part of so many
- *   'l' lanes     int32 count: so many are open, divide among them                  to the hub
+ *   'l' lanes     int32 count, int64 token: so many connections may share what      to the edge
+ *                 follows
+ *   'e' epoch     int32 number of requests: what follows heeds them                 to the edge
+ *   'l' lanes     int32 count: so many are wished for                               to the hub
+ *   'a' arrived   int64 LSN, int32 n, n times (int32 lane, int64 messages): all      to the hub
+ *                 before the LSN, and so many messages over each lane
+ *   'x' lost      int32 lane, int64 messages: it is gone after so many               to the hub
  *
  * The messages of repl_message come and go as with any server. Pure functions.
  */
@@ -16,7 +20,6 @@
 #define PROTOCOL_LINK_STREAM_H
 
 #include "protocol/decode.h"
-#include "protocol/link_division.h"
 #include "protocol/lsn.h"
 #include "protocol/repl_message.h"
 
@@ -25,8 +28,12 @@
 
 #define LINK_PROMISE_BYTES 17
 #define LINK_REQUEST_BYTES 9
-#define LINK_LANES_BYTES   21
-#define LINK_DIVIDE_BYTES  5
+#define LINK_LANES_BYTES   13
+#define LINK_EPOCH_BYTES   5
+#define LINK_WISH_BYTES    5
+#define LINK_LOST_BYTES    13
+#define LINK_LANES_MAX     16u
+#define LINK_ARRIVED_BYTES (13 + 12 * LINK_LANES_MAX) /* at most */
 /* As far as bytes can be kept behind an end: LSNs of batches are below it, too. */
 #define LINK_KEEP_BYTES_MAX (UINT64_C(1) << 62)
 
@@ -37,11 +44,22 @@ struct link_promise {
 	uint64_t keep_bytes; /* 0: nothing is promised */
 };
 
-/* Of connections over which a link's WAL is divided (link_division). */
+/* Of connections that share a link's WAL. */
 struct link_lane_plan {
 	unsigned count; /* 2 to LINK_LANES_MAX */
-	lsn_t from;     /* LSN_INVALID: they are not open yet */
 	uint64_t token; /* for the others to be told to whom they belong */
+};
+
+/* One connection, and how many of its messages with WAL have come: all of them, in their order. */
+struct link_lane_count {
+	uint32_t lane; /* 0: the stream's own */
+	uint64_t messages;
+};
+
+struct link_arrived {
+	lsn_t lsn; /* all before it has come */
+	unsigned count;
+	struct link_lane_count lanes[LINK_LANES_MAX];
 };
 
 /* What the first byte announces; anything else is DECODE_BAD. */
@@ -49,7 +67,8 @@ enum link_server_kind {
 	LINK_SERVER_STREAM,
 	LINK_SERVER_BATCH,
 	LINK_SERVER_PROMISE,
-	LINK_SERVER_LANES
+	LINK_SERVER_LANES,
+	LINK_SERVER_EPOCH
 };
 struct link_server_copy {
 	enum link_server_kind kind;
@@ -58,6 +77,7 @@ struct link_server_copy {
 	size_t batch_length;
 	struct link_promise promise;
 	struct link_lane_plan lanes;
+	uint32_t epoch;
 };
 enum decode_result link_server_copy_decode(const uint8_t *payload, size_t length,
 	struct link_server_copy *copy_out, const char **reason_out);
@@ -66,23 +86,30 @@ enum link_client_kind {
 	LINK_CLIENT_STREAM,
 	LINK_CLIENT_PROMISE,
 	LINK_CLIENT_REQUEST,
-	LINK_CLIENT_DIVIDE
+	LINK_CLIENT_WISH,
+	LINK_CLIENT_ARRIVED,
+	LINK_CLIENT_LOST
 };
 struct link_client_copy {
 	enum link_client_kind kind;
 	struct client_copy stream; /* 'r' and 'h' */
 	struct link_promise promise;
 	lsn_t request_lsn;
-	unsigned lane_count; /* of DIVIDE */
+	unsigned wished_lanes;
+	struct link_arrived arrived;
+	struct link_lane_count lost;
 };
 enum decode_result link_client_copy_decode(const uint8_t *payload, size_t length,
 	struct link_client_copy *copy_out, const char **reason_out);
 
-/* Payload encoders write a fixed number of bytes and return it. */
+/* Payload encoders return the number of bytes they write. */
 size_t link_promise_encode(const struct link_promise *promise, uint8_t out[LINK_PROMISE_BYTES]);
 size_t link_request_encode(lsn_t lsn, uint8_t out[LINK_REQUEST_BYTES]);
 size_t link_lane_plan_encode(const struct link_lane_plan *lanes, uint8_t out[LINK_LANES_BYTES]);
-size_t link_divide_encode(unsigned count, uint8_t out[LINK_DIVIDE_BYTES]);
+size_t link_epoch_encode(uint32_t epoch, uint8_t out[LINK_EPOCH_BYTES]);
+size_t link_wish_encode(unsigned count, uint8_t out[LINK_WISH_BYTES]);
+size_t link_arrived_encode(const struct link_arrived *arrived, uint8_t out[LINK_ARRIVED_BYTES]);
+size_t link_lost_encode(const struct link_lane_count *lost, uint8_t out[LINK_LOST_BYTES]);
 
 /* 'd', length and 'z': all that precedes a batch on the socket. */
 #define LINK_FRAME_HEADER_BYTES 6

@@ -3,18 +3,19 @@
  *
  * A relay that serves links answers SHOW walrelay.link with one row:
  *
- *   VERSIONS ABILITY ABILITY ...           1 lz4=1.9.4 backup=zstd lanes
+ *   VERSIONS ABILITY ABILITY ...           1 lz4=1.9.4 backup=zstd lanes=2
  *
  * VERSIONS is "N" or "MIN-MAX"; an ability is a name or name=value; the order is free and what is
  * not known is passed over. The relay that follows takes the highest version both speak and the
  * abilities both have, values alike, and names them in the options of START_REPLICATION:
  *
- *   (link '1', abilities 'lz4=1.9.4 lanes', held '0/3A45678', held_hash '44bc2cf5ad770999',
+ *   (link '1', abilities 'lz4=1.9.4 lanes=2', held '0/3A45678', held_hash '44bc2cf5ad770999',
  *    oldest '0/1000000', keep '2147483648')
  *
- * One that is a lane of such a stream says of how many, with the token that the stream brought:
+ * One that is a lane of such a stream says which (each has a number of its own, never used again),
+ * with the token that the stream brought:
  *
- *   (link '1', lane '8', token '00d2f1c3a4b59687', ...)
+ *   (link '1', lane '3', token '00d2f1c3a4b59687', ...)
  *
  * held and held_hash (both or neither) are the end of what it holds and what link_held makes of the
  * WAL from the position asked for up to there; oldest and keep (both or neither) its promise (link_stream).
@@ -33,6 +34,7 @@
 
 #define LINK_SETTING_NAME   "walrelay.link"
 #define LINK_LANES_ABILITY  "lanes"
+#define LINK_LANES_WAY      "2" /* its value: they share one queue */
 #define LINK_VERSION_OLDEST 1u
 #define LINK_VERSION_NEWEST 1u
 #define LINK_ABILITIES_MAX  8
@@ -82,7 +84,7 @@ struct link_start {
 	lsn_t held_lsn;
 	uint64_t held_hash;
 	struct link_promise promise; /* zero: none */
-	unsigned lane_count;         /* a lane of so many; 0: a stream of its own */
+	uint32_t lane;               /* its number; 0: a stream of its own */
 	uint64_t lane_token;
 };
 

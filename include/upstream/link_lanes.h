@@ -1,16 +1,15 @@
 /*
  * link_lanes: the further connections of a link, and its WAL in order whatever brings it.
  *
- * Where one TCP connection cannot fill the path, the stream's connection (lane 0) is told to carry
- * only each n-th frame, and others, to the same server process, carry the rest: streams of their
- * own that know nothing of each other. Their messages come out here in the order of the WAL, as if
- * one connection had brought them; keepalives of lane 0 come out at once.
+ * Where one TCP connection cannot fill the path, others, to the same server process, share what
+ * comes: each message comes over whichever had room, and once. They come out here in the order of
+ * the WAL, as if one connection had brought them; the rest of what lane 0, the stream's own
+ * connection, brings comes out at once. The server is told over lane 0 what has come.
  *
- * A lane that is lost is opened again and goes on where its messages end; when that does not help
- * for some seconds, the whole stream has failed, and begins anew where the spool ends. Lanes that
- * could not be opened at first are done without. Once open they stay as long as the stream.
+ * A lane that is lost is told, so that what it did not bring comes over others, and opened again;
+ * the stream goes on meanwhile. Lanes stay open as long as the stream.
  *
- * Memory: lane_order.h, for each lane. Lives on the upstream's loop.
+ * Memory: lane_order.h. Lives on the upstream's loop.
  */
 #ifndef UPSTREAM_LINK_LANES_H
 #define UPSTREAM_LINK_LANES_H
@@ -55,11 +54,8 @@ void link_lanes_free(struct link_lanes **lanes);
 void link_lanes_settle(struct link_lanes *lanes);
 /* One payload of the stream's own connection. */
 void link_lanes_take(struct link_lanes *lanes, const uint8_t *payload, size_t length);
-/* To the connection over which next_lsn comes: a request. */
-bool link_lanes_put_request(
-	struct link_lanes *lanes, const void *payload, size_t length, struct error *err) MUST_CHECK;
-/* To all but the stream's own. */
-void link_lanes_put_promise(struct link_lanes *lanes, const void *payload, size_t length);
+/* A request went out: what came so far, and does not follow it, is not waited for. */
+void link_lanes_note_request(struct link_lanes *lanes);
 /* Over how many connections the WAL comes. */
 unsigned link_lanes_count(const struct link_lanes *lanes);
 

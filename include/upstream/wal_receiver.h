@@ -63,7 +63,6 @@ struct wal_receiver {
 	struct deadlines deadlines;
 	struct link_receiver *link; /* NULL: a plain stream */
 	struct link_lanes *lanes;   /* NULL: one connection is all there will be */
-	bool is_over;               /* the server has said all it will */
 	bool has_link_failed;       /* the server does not take its terms, or it brought nonsense */
 	bool is_open;               /* started and not ended */
 	bool has_message;           /* something came */

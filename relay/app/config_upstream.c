@@ -2,7 +2,7 @@
  * config_upstream: the types of [upstream] and [link] that are more than a text or a number.
  */
 #include "app/config_options.h"
-#include "protocol/link_division.h"
+#include "protocol/link_stream.h"
 #include "protocol/lsn.h"
 
 #include <stdlib.h>

@@ -137,15 +137,12 @@ static bool offer_link(
 		link_offer_add_recompress(&shared->link_offer);
 	}
 	if (link->lanes != 1) {
-		is_added =
-			link_abilities_add(&shared->link_offer.abilities, LINK_LANES_ABILITY, NULL);
+		is_added = link_abilities_add(
+			&shared->link_offer.abilities, LINK_LANES_ABILITY, LINK_LANES_WAY);
 		assert(is_added);
 	}
 	shared->link_lanes.count = link->lanes;
-	if (getrandom(&shared->link_lanes.token, sizeof(shared->link_lanes.token), 0) !=
-		(ssize_t)sizeof(shared->link_lanes.token)) {
-		return error_set_errno(err, "could not get random bytes");
-	}
+	shared->link_lanes.groups = lane_groups_new();
 	downstream->link_congestion = memory_copy_text(link->congestion);
 	shared->link_congestion = downstream->link_congestion;
 	shared->encoder = shared_encoder_new(&encoder, err);
@@ -200,6 +197,7 @@ void downstream_free(struct downstream **downstream)
 	for (unsigned i = 0; i < gone->sender_count; i++) {
 		sender_loop_free(&gone->senders[i]);
 	}
+	lane_groups_free(&gone->shared.link_lanes.groups);
 	shared_encoder_free(&gone->shared.encoder);
 	wal_prefetch_free(&gone->shared.prefetch);
 	rate_limiter_free(&gone->shared.limiter);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guarded_copy.h"
 #include "base/memory.h"
 #include "protocol/link_batch.h"
 #include "protocol/link_stream.h"
@@ -28,6 +29,22 @@ struct encoded_batch *encoded_batch_new(
 	batch->message_bytes = LINK_FRAME_HEADER_BYTES + length;
 	link_frame_header_encode(length, batch->message);
 	memcpy(batch->message + LINK_FRAME_HEADER_BYTES, bytes, length);
+	return batch;
+}
+
+struct encoded_batch *encoded_batch_new_plain(const struct wal_data *data)
+{
+	size_t length = WAL_FRAME_HEADER_BYTES + data->wal_length;
+	struct encoded_batch *batch = memory_new(sizeof(*batch) + length);
+	atomic_init(&batch->references, 1);
+	batch->start = data->start_lsn;
+	batch->raw_bytes = (uint32_t)data->wal_length;
+	batch->message_bytes = length;
+	wal_frame_header_encode(data, batch->message);
+	if (!guarded_copy(batch->message + WAL_FRAME_HEADER_BYTES, data->wal, data->wal_length)) {
+		free(batch);
+		return NULL;
+	}
 	return batch;
 }
 

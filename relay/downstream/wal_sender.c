@@ -96,21 +96,32 @@ static enum wal_read peek(
 		       : read;
 }
 
+enum wal_fill wal_sender_peek(
+	struct wal_stream *stream, size_t length_max, struct wal_span *span_out, struct error *err)
+{
+	if (waits_for_disk(stream)) {
+		return WAL_FILL_WAITS;
+	}
+	switch (peek(stream, length_max, span_out, err)) {
+	case WAL_READ_DATA: return WAL_FILL_ENOUGH;
+	case WAL_READ_WAIT: return WAL_FILL_AT_TIP;
+	case WAL_READ_TIMELINE_END: return WAL_FILL_TIMELINE_END;
+	default: return stream->is_missing ? WAL_FILL_MISSING : WAL_FILL_FAILED;
+	}
+}
+
 /* One message. */
 static enum wal_fill queue_next(
 	struct wal_stream *stream, lsn_t limit, lsn_t end_lsn, int64_t pg_now_us, struct error *err)
 {
 	lsn_t left = limit - wal_cursor_lsn(stream->cursor);
 	struct wal_span span;
-	if (waits_for_disk(stream)) {
-		return WAL_FILL_WAITS;
+	enum wal_fill fill = wal_sender_peek(
+		stream, left < WAL_DATA_BYTES_MAX ? left : WAL_DATA_BYTES_MAX, &span, err);
+	if (fill == WAL_FILL_ENOUGH) {
+		queue_span(stream, &span, end_lsn, pg_now_us);
 	}
-	switch (peek(stream, left < WAL_DATA_BYTES_MAX ? left : WAL_DATA_BYTES_MAX, &span, err)) {
-	case WAL_READ_DATA: queue_span(stream, &span, end_lsn, pg_now_us); return WAL_FILL_ENOUGH;
-	case WAL_READ_WAIT: return WAL_FILL_AT_TIP;
-	case WAL_READ_TIMELINE_END: return WAL_FILL_TIMELINE_END;
-	default: return stream->is_missing ? WAL_FILL_MISSING : WAL_FILL_FAILED;
-	}
+	return fill;
 }
 
 /* How far the caps let it go now; false: nowhere. A receiver must never be left within a page
@@ -155,7 +166,7 @@ enum wal_fill wal_sender_fill(struct wal_stream *stream, lsn_t limit, struct err
 		wal_cursor_lsn(stream->cursor) < stop_lsn) {
 		fill = queue_next(stream, limit, end_lsn, pg_now_us, err);
 	}
-	wal_stream_note_sent(stream, start_lsn);
+	wal_stream_note_sent(stream, start_lsn, wal_cursor_lsn(stream->cursor));
 	return fill;
 }
 

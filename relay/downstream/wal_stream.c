@@ -70,8 +70,7 @@ bool wal_stream_timeline_end(struct wal_stream *stream, lsn_t *switch_lsn_out, t
 
 lsn_t wal_stream_sent_lsn(const struct wal_stream *stream)
 {
-	lsn_t lsn = wal_cursor_lsn(stream->cursor);
-	return stream->is_divided ? lsn_min(lsn, wal_cursor_end(stream->cursor)) : lsn;
+	return wal_cursor_lsn(stream->cursor);
 }
 
 static void set_deadline(struct wal_stream *stream)
@@ -189,10 +188,9 @@ void wal_stream_stop(struct wal_stream *stream)
 /* --- a turn ------------------------------------------------------------------------------------
  */
 
-void wal_stream_note_sent(struct wal_stream *stream, lsn_t start_lsn)
+void wal_stream_note_sent(struct wal_stream *stream, lsn_t start_lsn, lsn_t sent_lsn)
 {
 	struct standby_progress *progress = stream->options.progress;
-	lsn_t sent_lsn = wal_cursor_lsn(stream->cursor);
 	if (sent_lsn > start_lsn) {
 		liveness_on_sent(&stream->liveness, wal_stream_now_us(stream));
 		progress_set(progress->sent_lsn, sent_lsn);

@@ -35,7 +35,7 @@ static bool take_offer(
 		link_offer_add_recompress(&ours);
 	}
 	if (handshake->options.wants_lanes) {
-		is_added = link_abilities_add(&ours.abilities, LINK_LANES_ABILITY, NULL);
+		is_added = link_abilities_add(&ours.abilities, LINK_LANES_ABILITY, LINK_LANES_WAY);
 		assert(is_added);
 	}
 	if (PQntuples(rows) == 1 && PQnfields(rows) >= 1) {

@@ -1,5 +1,5 @@
 /*
- * lane_order: a queue a lane.
+ * lane_order: a list by LSN. Most of what comes belongs near its end.
  */
 #include "upstream/lane_order.h"
 
@@ -11,74 +11,77 @@
 
 void lane_order_init(struct lane_order *order)
 {
-	memset(order, 0, sizeof(*order));
-	for (unsigned i = 0; i < LINK_LANES_MAX; i++) {
-		STAILQ_INIT(&order->lanes[i].waiting);
-	}
+	TAILQ_INIT(&order->waiting);
+	order->bytes = 0;
 }
 
-static struct lane_message *take_first(struct lane_order *order, unsigned lane)
+static struct lane_message *take_first(struct lane_order *order)
 {
-	struct lane_message *message = STAILQ_FIRST(&order->lanes[lane].waiting);
+	struct lane_message *message = TAILQ_FIRST(&order->waiting);
 
-	if (message != NULL) {
-		STAILQ_REMOVE_HEAD(&order->lanes[lane].waiting, link);
-		order->lanes[lane].bytes -= sizeof(*message) + message->length;
-	}
+	TAILQ_REMOVE(&order->waiting, message, link);
+	order->bytes -= sizeof(*message) + message->length;
 	return message;
 }
 
-void lane_order_release(struct lane_order *order)
+void lane_order_clear(struct lane_order *order)
 {
-	for (unsigned i = 0; i < LINK_LANES_MAX; i++) {
-		struct lane_message *message;
-
-		while ((message = take_first(order, i)) != NULL) {
-			free(message);
-		}
+	while (!TAILQ_EMPTY(&order->waiting)) {
+		free(take_first(order));
 	}
 }
 
-void lane_order_put(struct lane_order *order, unsigned lane, const uint8_t *payload, size_t length)
+bool lane_order_has_room(const struct lane_order *order, size_t length)
 {
-	struct lane_message *message = memory_new(sizeof(*message) + length);
+	return order->bytes + sizeof(struct lane_message) + length <= LANE_ORDER_BYTES;
+}
 
+bool lane_order_put(struct lane_order *order, lsn_t start, const uint8_t *payload, size_t length)
+{
+	struct lane_message *before = TAILQ_LAST(&order->waiting, lane_messages);
+	struct lane_message *message;
+
+	while (before != NULL && before->start > start) {
+		before = TAILQ_PREV(before, lane_messages, link);
+	}
+	if ((before != NULL && before->start == start) || !lane_order_has_room(order, length)) {
+		return false;
+	}
+	message = memory_new(sizeof(*message) + length);
+	message->start = start;
 	message->length = length;
 	memcpy(message->payload, payload, length);
-	STAILQ_INSERT_TAIL(&order->lanes[lane].waiting, message, link);
-	order->lanes[lane].bytes += sizeof(*message) + length;
+	if (before != NULL) {
+		TAILQ_INSERT_AFTER(&order->waiting, before, message, link);
+	} else {
+		TAILQ_INSERT_HEAD(&order->waiting, message, link);
+	}
+	order->bytes += sizeof(*message) + length;
+	return true;
 }
 
 struct lane_message *lane_order_take(struct lane_order *order, lsn_t next_lsn)
 {
-	return take_first(order, link_division_lane(&order->division, next_lsn));
+	const struct lane_message *first;
+
+	while ((first = TAILQ_FIRST(&order->waiting)) != NULL && first->start < next_lsn) {
+		free(take_first(order));
+	}
+	return first != NULL && first->start == next_lsn ? take_first(order) : NULL;
 }
 
-lsn_t lane_order_end_of(const struct link_server_copy *copy, lsn_t before)
+bool lane_order_place_of(const struct link_server_copy *copy, lsn_t *start_out)
 {
 	struct link_batch_header header;
 
 	if (copy->kind == LINK_SERVER_STREAM && copy->stream.kind == SERVER_COPY_WAL) {
-		return copy->stream.wal.start_lsn + copy->stream.wal.wal_length;
+		*start_out = copy->stream.wal.start_lsn;
+		return true;
 	}
 	if (copy->kind == LINK_SERVER_BATCH && copy->batch_length >= LINK_BATCH_HEADER_BYTES &&
 		link_batch_header_get(&header, copy->batch) == NULL) {
-		return header.start + header.length;
+		*start_out = header.start;
+		return true;
 	}
-	return before;
-}
-
-bool lane_order_is_empty(const struct lane_order *order, unsigned lane)
-{
-	return STAILQ_EMPTY(&order->lanes[lane].waiting);
-}
-
-bool lane_order_is_full(const struct lane_order *order, unsigned lane)
-{
-	return order->lanes[lane].bytes >= LANE_ORDER_BYTES;
-}
-
-bool lane_order_has_room(const struct lane_order *order, unsigned lane)
-{
-	return order->lanes[lane].bytes < LANE_ORDER_BYTES / 2;
+	return false;
 }

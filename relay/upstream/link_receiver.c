@@ -303,7 +303,8 @@ enum link_take link_receiver_take(struct link_receiver *link, const uint8_t *pay
 		break;
 	case LINK_SERVER_STREAM: taken = take_stream(link, &copy.stream, copy_out, err); break;
 	case LINK_SERVER_PROMISE: take_promise(link, &copy.promise); break;
-	case LINK_SERVER_LANES: break;
+	case LINK_SERVER_LANES:
+	case LINK_SERVER_EPOCH: break;
 	}
 	return taken;
 }

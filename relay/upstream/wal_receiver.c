@@ -27,8 +27,6 @@ static void fail(
 	receiver->options.on_failed(receiver->options.context, failure, err);
 }
 
-static void end_stream(struct wal_receiver *receiver);
-
 /* --- replies --------------------------------------------------------------------------------- */
 
 static bool is_streaming(const struct wal_receiver *receiver)
@@ -367,9 +365,6 @@ void wal_receiver_on_run(struct wal_receiver *receiver)
 		receiver->must_look = false;
 		look(receiver);
 	}
-	if (receiver->is_open && receiver->is_over) {
-		end_stream(receiver);
-	}
 }
 
 static void on_copy_pause(void *context)
@@ -420,18 +415,14 @@ static void take_server_error(struct wal_receiver *receiver, const PGresult *res
 	fail(receiver, failure, &err);
 }
 
-/* All results are in. What lanes have still to bring is waited for. */
+/* All results are in. */
 static void end_stream(struct wal_receiver *receiver)
 {
 	struct error err;
 
-	receiver->is_over = true;
 	if (receiver->next_tli == 0) {
 		error_set(&err, ERROR_SYSTEM, "upstream ended the stream");
 		fail(receiver, UPSTREAM_FAILURE_LOST, &err);
-	} else if (receiver->rules.stream_lsn < receiver->next_tli_lsn &&
-		   wal_receiver_link_lanes(receiver) > 1) {
-		return;
 	} else if (receiver->rules.stream_lsn < receiver->next_tli_lsn) {
 		error_set(&err, ERROR_INVALID,
 			"upstream ended timeline %u at " LSN_FORMAT

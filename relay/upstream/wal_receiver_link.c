@@ -29,12 +29,6 @@ bool wal_receiver_promise_if_due(struct wal_receiver *receiver)
 		return true;
 	}
 	length = link_promise_encode(&promise, payload);
-	if (receiver->lanes != NULL) {
-		link_lanes_put_promise(receiver->lanes, payload, length);
-	}
-	if (!receiver->is_open) {
-		return false;
-	}
 	if (!upstream_session_put_copy(receiver->options.session, payload, length, &err)) {
 		fail(receiver, &err);
 		return false;
@@ -47,9 +41,10 @@ static bool send_request(struct wal_receiver *receiver, struct error *err)
 	uint8_t payload[LINK_REQUEST_BYTES];
 	size_t length = link_request_encode(link_receiver_request_lsn(receiver->link), payload);
 
-	return receiver->lanes != NULL
-		       ? link_lanes_put_request(receiver->lanes, payload, length, err)
-		       : upstream_session_put_copy(receiver->options.session, payload, length, err);
+	if (receiver->lanes != NULL) {
+		link_lanes_note_request(receiver->lanes);
+	}
+	return upstream_session_put_copy(receiver->options.session, payload, length, err);
 }
 
 bool wal_receiver_take_link_copy(struct wal_receiver *receiver, const uint8_t *payload,

@@ -21,6 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	struct link_client_copy client;
 	uint8_t request[LINK_REQUEST_BYTES];
 	uint8_t lanes[LINK_LANES_BYTES];
+	uint8_t epoch[LINK_EPOCH_BYTES];
+	uint8_t arrived[LINK_ARRIVED_BYTES];
+	uint8_t lost[LINK_LOST_BYTES];
 	const char *reason = NULL;
 	if (link_server_copy_decode(bytes, length, &server, &reason) == DECODE_OK) {
 		if (server.kind == LINK_SERVER_BATCH) {
@@ -31,6 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		} else if (server.kind == LINK_SERVER_LANES) {
 			assert(link_lane_plan_encode(&server.lanes, lanes) <= length);
 			assert(memcmp(lanes, bytes, sizeof(lanes)) == 0);
+		} else if (server.kind == LINK_SERVER_EPOCH) {
+			assert(link_epoch_encode(server.epoch, epoch) <= length);
+			assert(memcmp(epoch, bytes, sizeof(epoch)) == 0);
 		}
 	}
 	if (link_client_copy_decode(bytes, length, &client, &reason) == DECODE_OK) {
@@ -39,6 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 			assert(memcmp(request, bytes, sizeof(request)) == 0);
 		} else if (client.kind == LINK_CLIENT_PROMISE) {
 			check_promise(&client.promise, bytes, length);
+		} else if (client.kind == LINK_CLIENT_ARRIVED) {
+			size_t again = link_arrived_encode(&client.arrived, arrived);
+			assert(again <= length && memcmp(arrived, bytes, again) == 0);
+		} else if (client.kind == LINK_CLIENT_LOST) {
+			assert(link_lost_encode(&client.lost, lost) <= length);
+			assert(memcmp(lost, bytes, sizeof(lost)) == 0);
 		}
 	}
 	return 0;

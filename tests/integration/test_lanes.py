@@ -1,5 +1,9 @@
 """A link over several connections: the same bytes, whatever happens to one of them."""
-from support.load import assert_same_rows, write_wal
+import random
+
+import pytest
+
+from support.load import assert_same_rows, write_noise, write_wal
 from support.wait import wait_until
 from support.wal import assert_same_spools, assert_same_wal
 
@@ -79,6 +83,52 @@ def test_a_lane_that_falls_silent_is_given_up_for_a_new_one(site, proxy):
     assert_same_spools(primary, edge)
     wait_until(lambda: hub.log_text().count("due to replication timeout") >= 2,
                what="the hub to notice, too")
+
+
+def test_a_lane_that_stalls_holds_nobody_up(site, proxy):
+    """Long before anybody gives it up. What it brings in the end has come over others."""
+    primary = site.primary(wal_segsize=1)
+    hub = site.relay(primary, "hub", spool=SPOOL)
+    path = proxy(hub)
+    edge = edge_with_lanes(site, path.conninfo())
+    edge.wait_received(primary.flush_lsn())
+    for _ in range(2):
+        seen = edge.log_size()
+        # A lane, and not the stream's own connection, which is the first.
+        path.freeze_newest()
+        write_noise(primary, 40)
+        edge.wait_received(primary.flush_lsn())
+        path.thaw()
+        write_noise(primary, 10)
+        edge.wait_received(primary.flush_lsn())
+        assert "is opened again" not in edge.log_text()[seen:]
+        assert lanes(edge) == 4
+    assert_same_spools(primary, edge)
+    assert edge.metric("link_upstream_plain_requests_total") == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_happens_to_connections_the_bytes_are_the_same(site, proxy, seed):
+    primary = site.primary(wal_segsize=1)
+    hub = site.relay(primary, "hub", spool=SPOOL, relay={"wal_sender_timeout": "3s"})
+    path = proxy(hub)
+    edge = edge_with_lanes(site, path.conninfo(), wal_receiver_timeout="3s",
+                           wal_receiver_status_interval="500ms")
+    load = site.pgbench(primary)
+    chance = random.Random(seed)
+    for _ in range(20):
+        write_noise(primary, chance.choice([0, 1, 3]))
+        before = edge.received_lsn()
+        if path.count() > 0:
+            what = chance.choice([path.cut_one, path.cut_one, path.freeze_one, path.flip])
+            what(1 if what == path.flip else chance.randrange(path.count()))
+        elif path.frozen:
+            path.thaw()
+        if chance.random() < 0.5:
+            wait_until(lambda at=before: edge.received_lsn() > at, what="the stream to go on")
+    load.stop()
+    path.thaw()
+    assert_same_spools(primary, edge)
 
 
 def test_the_stream_begins_anew_when_its_own_connection_is_lost(site, proxy):

@@ -88,15 +88,30 @@ class TcpProxy:
 
     def cut_newest(self):
         """Ends the connection that was made last, of those there were."""
+        self.cut_one(-1)
+
+    def cut_one(self, number):
+        """The number-th, in the order they were made."""
         with self.lock:
-            newest = self.connections.pop()
-        self._end(newest)
+            gone = self.connections.pop(number)
+        self._end(gone)
 
     def freeze_newest(self):
         """Nothing passes any more over the connection that was made last, and nobody is told."""
+        self.freeze_one(-1)
+
+    def freeze_one(self, number):
         with self.lock:
-            self.frozen.append(self.connections.pop())
+            self.frozen.append(self.connections.pop(number))
             self.frozen[-1][2].clear()
+
+    def thaw(self):
+        """What was frozen goes on with what it held."""
+        with self.lock:
+            self.connections += self.frozen
+            for connection in self.frozen:
+                connection[2].set()
+            self.frozen = []
 
     def conninfo(self, **parameters):
         words = {"host": "127.0.0.1", "port": self.port, "user": "replicator", **parameters}

@@ -28,9 +28,6 @@ void link_peer_open(struct link_peer *peer, struct relay_fixture *fixture, lsn_t
 	char options[LINK_START_TEXT_SIZE];
 	char query[LINK_START_TEXT_SIZE + 64];
 	*peer = (struct link_peer){.fixture = fixture, .at = from};
-	if (start != NULL && start->lane_count > 0) {
-		peer->division = link_division_begin(from, start->lane_count);
-	}
 	if (start != NULL) {
 		terms = *start;
 		terms.terms.version = 1;
@@ -59,7 +56,7 @@ static void take_wal(struct link_peer *peer, lsn_t start, const uint8_t *bytes, 
 	}
 	assert_int_equal(start, peer->at);
 	assert_memory_equal(bytes, wal_maker_bytes(peer->fixture->maker, start), length);
-	peer->at = link_division_next(&peer->division, 0, start + length);
+	peer->at = start + length;
 }
 
 static void take_batch(struct link_peer *peer, const uint8_t *batch, size_t length)
@@ -95,7 +92,8 @@ char link_peer_step(struct link_peer *peer)
 	switch (message.kind) {
 	case LINK_SERVER_BATCH: take_batch(peer, message.batch, message.batch_length); break;
 	case LINK_SERVER_PROMISE: peer->answered = message.promise; break;
-	case LINK_SERVER_LANES: peer->plan = message.lanes; break;
+	case LINK_SERVER_LANES:
+	case LINK_SERVER_EPOCH: break;
 	case LINK_SERVER_STREAM:
 		if (peer->client.body[0] == 'w') {
 			const struct wal_data *data = &message.stream.wal;
@@ -109,16 +107,13 @@ char link_peer_step(struct link_peer *peer)
 
 void link_peer_read_to(struct link_peer *peer, lsn_t to)
 {
-	if (peer->division.count > 1 && peer->at > to) {
-		return;
-	}
 	while (peer->at < to) {
 		char type = link_peer_step(peer);
 		if (strchr("wkzpl", type) == NULL) {
 			fail_msg("%s", peer->client.text);
 		}
 	}
-	assert_int_equal(peer->at, link_division_next(&peer->division, 0, to));
+	assert_int_equal(peer->at, to);
 }
 
 void link_peer_promise(struct link_peer *peer, lsn_t oldest, uint64_t keep)
@@ -127,19 +122,6 @@ void link_peer_promise(struct link_peer *peer, lsn_t oldest, uint64_t keep)
 	const struct link_promise promise = {.oldest_lsn = oldest, .keep_bytes = keep};
 	size_t length = link_promise_encode(&promise, payload);
 	raw_client_message(&peer->client, 'd', payload, length);
-}
-
-void link_peer_divide(struct link_peer *peer, unsigned count)
-{
-	uint8_t payload[LINK_DIVIDE_BYTES];
-	size_t length = link_divide_encode(count, payload);
-	raw_client_message(&peer->client, 'd', payload, length);
-	while (peer->plan.from == LSN_INVALID) {
-		assert_non_null(strchr("zwkpl", link_peer_step(peer)));
-	}
-	assert_int_equal(peer->plan.count, count);
-	peer->division = (struct link_division){.from = peer->plan.from, .count = count};
-	peer->at = link_division_next(&peer->division, 0, peer->at);
 }
 
 void link_peer_ask_plain(struct link_peer *peer, lsn_t lsn)

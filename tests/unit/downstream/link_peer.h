@@ -14,11 +14,9 @@ struct link_peer {
 	struct relay_fixture *fixture;
 	struct raw_client client;
 	struct link_decoder *decoder;
-	struct link_promise promise;   /* as it would read: what it holds */
-	struct link_promise answered;  /* as the other end says it uses it */
-	lsn_t at;                      /* end of what it has, or where its lane goes on */
-	struct link_lane_plan plan;    /* as it was told last */
-	struct link_division division; /* it gets lane 0 of it */
+	struct link_promise promise;  /* as it would read: what it holds */
+	struct link_promise answered; /* as the other end says it uses it */
+	lsn_t at;                     /* end of what it has */
 	unsigned batches, frames, plain_messages, needs_plain;
 	size_t wire_bytes;
 	bool is_forgetful; /* asks for what it cannot decode, does not fail the test */
@@ -32,8 +30,6 @@ void link_peer_close(struct link_peer *peer);
 char link_peer_step(struct link_peer *peer);
 void link_peer_read_to(struct link_peer *peer, lsn_t to);
 void link_peer_promise(struct link_peer *peer, lsn_t oldest, uint64_t keep);
-/* Among so many lanes, and waits for the answer. */
-void link_peer_divide(struct link_peer *peer, unsigned count);
 void link_peer_ask_plain(struct link_peer *peer, lsn_t lsn);
 
 #endif

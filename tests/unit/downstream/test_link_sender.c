@@ -289,99 +289,6 @@ static void test_link_sender__ends_with_its_timeline(void **state)
 	relay_fixture_free(fixture);
 }
 
-static void test_link_sender__lanes_bring_every_byte_once(void **state)
-{
-	(void)state;
-	struct relay_fixture *fixture = hub_new(3);
-	struct link_peer peers[3];
-	struct link_start start = {.lane_count = 3};
-	lsn_t end = relay_fixture_append(fixture, 2 * MB + 300000);
-	link_peer_open(&peers[0], fixture, FIXTURE_START, NULL);
-	link_peer_read_to(&peers[0], end);
-	link_peer_divide(&peers[0], 3);
-	/* What has begun is the first connection's. */
-	assert_int_equal(peers[0].plan.from, FIXTURE_START + 3 * MB);
-	start.lane_token = peers[0].plan.token;
-	for (unsigned i = 1; i < 3; i++) {
-		link_peer_open(&peers[i], fixture, peers[0].plan.from + i * MB, &start);
-	}
-	uint64_t before = stats_of(fixture).raw_bytes;
-	for (int round = 0; round < 30; round++) {
-		end = relay_fixture_append(fixture, 700000);
-		for (unsigned i = 0; i < 3; i++) {
-			link_peer_read_to(&peers[i], end);
-		}
-	}
-	/* Nothing was encoded twice, and so nothing sent twice. */
-	assert_in_range(stats_of(fixture).raw_bytes - before, 30 * 700000, 30 * 700000 + MB);
-	/* One that is opened again goes on with the rest of its frame, and then with its next. */
-	link_peer_close(&peers[2]);
-	link_peer_open(&peers[2], fixture, peers[0].plan.from + 2 * MB + 500008, &start);
-	link_peer_read_to(&peers[2], end);
-	link_peer_ask_plain(&peers[1], peers[0].plan.from + 4 * MB + 8);
-	peers[1].at = peers[0].plan.from + 4 * MB + 8;
-	peers[1].is_forgetful = true;
-	link_peer_read_to(&peers[1], end);
-	assert_true(peers[1].plain_messages > 0);
-	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(peers[i].needs_plain, 0);
-		link_peer_close(&peers[i]);
-	}
-	relay_fixture_free(fixture);
-}
-
-static void test_link_sender__lanes_end_with_their_timeline(void **state)
-{
-	(void)state;
-	struct relay_fixture *fixture = hub_new(1);
-	struct link_peer peers[2];
-	struct link_start start = {.lane_count = 2};
-	lsn_t fork = relay_fixture_append(fixture, 500000);
-	link_peer_open(&peers[0], fixture, FIXTURE_START, NULL);
-	link_peer_read_to(&peers[0], fork);
-	link_peer_divide(&peers[0], 2);
-	start.lane_token = peers[0].plan.token;
-	link_peer_open(&peers[1], fixture, peers[0].plan.from + MB, &start);
-	fork = relay_fixture_append(fixture, 5 * MB);
-	for (unsigned i = 0; i < 2; i++) {
-		link_peer_read_to(&peers[i], fork);
-	}
-	relay_fixture_promote(fixture, 2, fork);
-	for (unsigned i = 0; i < 2; i++) {
-		while (link_peer_step(&peers[i]) != 'c') {
-		}
-		link_peer_close(&peers[i]);
-	}
-	relay_fixture_free(fixture);
-}
-
-static void test_link_sender__a_lane_has_to_belong_to_it(void **state)
-{
-	(void)state;
-	struct relay_fixture *fixture = hub_new(1);
-	struct raw_client client;
-	struct link_peer peer;
-	relay_fixture_append(fixture, 1000);
-	relay_fixture_log_in(fixture, &client);
-	raw_client_query(&client, "START_REPLICATION 0/1000000 TIMELINE 1 "
-				  "(link '1', lane '2', token '0123456789abcdef')");
-	assert_string_equal(raw_client_next(&client),
-		"E ERROR 22023 the lane belongs to no link of this relay");
-	raw_client_close(&client);
-	/* Nor can it be divided any more. */
-	link_peer_open(&peer, fixture, FIXTURE_START, NULL);
-	link_peer_divide(&peer, 2);
-	uint8_t payload[LINK_DIVIDE_BYTES];
-	size_t length = link_divide_encode(2, payload);
-	raw_client_message(&peer.client, 'd', payload, length);
-	while (link_peer_step(&peer) != 'E') {
-	}
-	assert_non_null(
-		strstr(peer.client.text, "E ERROR 08P01 WAL cannot be divided here among lanes"));
-	link_peer_close(&peer);
-	relay_fixture_free(fixture);
-}
-
 static void test_link_sender__who_never_reads_holds_nobody_up(void **state)
 {
 	(void)state;
@@ -421,9 +328,6 @@ int main(void)
 		cmocka_unit_test(test_link_sender__what_cannot_be_decoded_comes_again_plain),
 		cmocka_unit_test(test_link_sender__promises_come_back),
 		cmocka_unit_test(test_link_sender__ends_with_its_timeline),
-		cmocka_unit_test(test_link_sender__lanes_bring_every_byte_once),
-		cmocka_unit_test(test_link_sender__lanes_end_with_their_timeline),
-		cmocka_unit_test(test_link_sender__a_lane_has_to_belong_to_it),
 		cmocka_unit_test(test_link_sender__who_never_reads_holds_nobody_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,32 +53,79 @@ static void test_link_stream__round_trips_requests(void **state)
 static void test_link_stream__round_trips_lanes(void **state)
 {
 	(void)state;
-	static const struct link_lane_plan plan = {8, 0x16B3700000, 0x123456789ABCDEF0};
+	static const struct link_lane_plan plan = {8, 0x123456789ABCDEF0};
 	uint8_t payload[LINK_LANES_BYTES];
-	uint8_t divide[LINK_DIVIDE_BYTES];
+	uint8_t wish[LINK_WISH_BYTES];
+	uint8_t epoch[LINK_EPOCH_BYTES];
 	struct link_server_copy server;
 	struct link_client_copy client;
 	const char *reason = NULL;
 
 	assert_int_equal(link_lane_plan_encode(&plan, payload), sizeof(payload));
-	assert_memory_equal(payload,
-		"l\0\0\0\10\0\0\0\26\263\160\0\0\x12\x34\x56\x78\x9a\xbc\xde\xf0", sizeof(payload));
+	assert_memory_equal(payload, "l\0\0\0\10\x12\x34\x56\x78\x9a\xbc\xde\xf0", sizeof(payload));
 	assert_int_equal(
 		link_server_copy_decode(payload, sizeof(payload), &server, &reason), DECODE_OK);
 	assert_int_equal(server.kind, LINK_SERVER_LANES);
 	assert_int_equal(server.lanes.count, 8);
-	assert_int_equal(server.lanes.from, plan.from);
 	assert_true(server.lanes.token == plan.token);
 	for (size_t i = 0; i < sizeof(payload); i++) {
 		assert_int_equal(
 			link_server_copy_decode(payload, i, &server, &reason), DECODE_MORE);
 	}
-	assert_int_equal(link_divide_encode(16, divide), sizeof(divide));
-	assert_memory_equal(divide, "l\0\0\0\20", sizeof(divide));
+	assert_int_equal(link_wish_encode(16, wish), sizeof(wish));
+	assert_memory_equal(wish, "l\0\0\0\20", sizeof(wish));
+	assert_int_equal(link_client_copy_decode(wish, sizeof(wish), &client, &reason), DECODE_OK);
+	assert_int_equal(client.kind, LINK_CLIENT_WISH);
+	assert_int_equal(client.wished_lanes, 16);
+	assert_int_equal(link_epoch_encode(0x01020304, epoch), sizeof(epoch));
+	assert_memory_equal(epoch, "e\1\2\3\4", sizeof(epoch));
+	for (size_t i = 0; i < sizeof(epoch); i++) {
+		assert_int_equal(link_server_copy_decode(epoch, i, &server, &reason), DECODE_MORE);
+	}
 	assert_int_equal(
-		link_client_copy_decode(divide, sizeof(divide), &client, &reason), DECODE_OK);
-	assert_int_equal(client.kind, LINK_CLIENT_DIVIDE);
-	assert_int_equal(client.lane_count, 16);
+		link_server_copy_decode(epoch, sizeof(epoch), &server, &reason), DECODE_OK);
+	assert_int_equal(server.kind, LINK_SERVER_EPOCH);
+	assert_int_equal(server.epoch, 0x01020304);
+}
+
+static void test_link_stream__round_trips_what_has_arrived(void **state)
+{
+	(void)state;
+	static const struct link_arrived arrived = {.lsn = 0x16B3700000,
+		.count = 2,
+		.lanes = {{.lane = 0, .messages = 258}, {.lane = 4294967295, .messages = 1}}};
+	uint8_t payload[LINK_ARRIVED_BYTES];
+	uint8_t lost[LINK_LOST_BYTES];
+	struct link_client_copy copy;
+	const char *reason = NULL;
+
+	assert_int_equal(link_arrived_encode(&arrived, payload), 37);
+	assert_memory_equal(payload,
+		"a\0\0\0\26\263\160\0\0\0\0\0\2\0\0\0\0\0\0\0\0\0\0\1\2\377\377\377\377\0\0\0\0\0"
+		"\0\0\1",
+		37);
+	for (size_t i = 0; i < 37; i++) {
+		assert_int_equal(link_client_copy_decode(payload, i, &copy, &reason), DECODE_MORE);
+	}
+	assert_int_equal(link_client_copy_decode(payload, 37, &copy, &reason), DECODE_OK);
+	assert_int_equal(copy.kind, LINK_CLIENT_ARRIVED);
+	assert_int_equal(copy.arrived.lsn, arrived.lsn);
+	assert_int_equal(copy.arrived.count, 2);
+	assert_int_equal(copy.arrived.lanes[0].messages, 258);
+	assert_int_equal(copy.arrived.lanes[1].lane, 4294967295);
+	payload[12] = LINK_LANES_MAX + 1;
+	assert_int_equal(link_client_copy_decode(payload, 37, &copy, &reason), DECODE_BAD);
+	assert_string_equal(reason, "lanes of a link are out of range");
+
+	assert_int_equal(link_lost_encode(&arrived.lanes[0], lost), sizeof(lost));
+	assert_memory_equal(lost, "x\0\0\0\0\0\0\0\0\0\0\1\2", sizeof(lost));
+	for (size_t i = 0; i < sizeof(lost); i++) {
+		assert_int_equal(link_client_copy_decode(lost, i, &copy, &reason), DECODE_MORE);
+	}
+	assert_int_equal(link_client_copy_decode(lost, sizeof(lost), &copy, &reason), DECODE_OK);
+	assert_int_equal(copy.kind, LINK_CLIENT_LOST);
+	assert_int_equal(copy.lost.lane, 0);
+	assert_int_equal(copy.lost.messages, 258);
 }
 
 static void test_link_stream__refuses_lanes_that_cannot_be(void **state)
@@ -97,13 +144,9 @@ static void test_link_stream__refuses_lanes_that_cannot_be(void **state)
 			DECODE_BAD);
 		assert_string_equal(reason, "lanes of a link are out of range");
 		assert_int_equal(
-			link_client_copy_decode(payload, LINK_DIVIDE_BYTES, &client, &reason),
+			link_client_copy_decode(payload, LINK_WISH_BYTES, &client, &reason),
 			DECODE_BAD);
 	}
-	payload[4] = 2;
-	payload[12] = 1; /* not where a frame begins */
-	assert_int_equal(
-		link_server_copy_decode(payload, sizeof(payload), &server, &reason), DECODE_BAD);
 }
 
 static void test_link_stream__hands_out_batches(void **state)
@@ -217,14 +260,14 @@ static void test_link_stream__refuses_other_messages(void **state)
 		uint8_t payload[64] = {(uint8_t)type};
 		const char *reason = NULL;
 
-		if (strchr("wkzp", type) == NULL || type == 0) {
+		if (strchr("wkzpe", type) == NULL || type == 0) {
 			assert_int_equal(
 				link_server_copy_decode(payload, sizeof(payload), &server, &reason),
 				DECODE_BAD);
 			assert_non_null(reason);
 		}
 		reason = NULL;
-		if (strchr("rhpn", type) == NULL || type == 0) {
+		if (strchr("rhpnax", type) == NULL || type == 0) {
 			assert_int_equal(
 				link_client_copy_decode(payload, sizeof(payload), &client, &reason),
 				DECODE_BAD);
@@ -239,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_link_stream__round_trips_promises),
 		cmocka_unit_test(test_link_stream__round_trips_requests),
 		cmocka_unit_test(test_link_stream__round_trips_lanes),
+		cmocka_unit_test(test_link_stream__round_trips_what_has_arrived),
 		cmocka_unit_test(test_link_stream__refuses_lanes_that_cannot_be),
 		cmocka_unit_test(test_link_stream__hands_out_batches),
 		cmocka_unit_test(test_link_stream__hands_on_what_postgresql_sends),
