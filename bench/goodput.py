@@ -3,7 +3,8 @@
 The WAL is pgbench's. Its first part is what a relay at the far end already holds when the clock
 starts; the second part is carried by all in turns: straight from the primary to pg_receivewal and to
 a stock standby, and from hub to edge, plain and over the link. The clock runs from the start of the
-receiver until it has everything; the bytes are counted on the path.
+receiver until it has everything; the bytes are counted on the path. The link has one lane, and eight,
+whatever the congestion control.
 """
 import shutil
 import statistics
@@ -19,6 +20,8 @@ from support.wait import wait_until
 from support.wal import format_lsn, parse_lsn, segment_name
 
 CONGESTIONS = ("bbr", "cubic")
+EDGES = {"relay plain": {"compression": "none"}, "link, 1 lane": {"lanes": 1},
+         "link, 8 lanes": {"lanes": 8}}
 HELD_MEGABYTES = 192
 SPOOL = {"retain_size": "8GB", "max_size": "16GB"}
 FAST = {"rtt_ms": 2, "rate_bits": 2_000_000_000, "loss_per_million": 0}
@@ -46,8 +49,8 @@ class Ground:
             self.path_of(congestion).admit(self.hub)
         # The route chooses, for both ends alike; a path of the project's own choice would be bbr.
         self.hub.configure("link", congestion="").start()
-        self.edges = {name: self.edge(name, compression)
-                      for name, compression in (("relay plain", "none"), ("relay link", "zstd"))}
+        self.edges = {name: self.edge(f"edge{number}", link)
+                      for number, (name, link) in enumerate(EDGES.items())}
         self.primary.execute("CHECKPOINT")
         run_pgbench(self.primary, HELD_MEGABYTES)
         self.primary.execute("CHECKPOINT")
@@ -68,10 +71,9 @@ class Ground:
         self.turn += 1
         return wan.Wan(self.site.directory / name, congestion, **figures)
 
-    def edge(self, name, compression):
-        return self.site.relay(
-            self.path.conninfo(self.hub, application_name="edge"), name.replace(" ", "_"),
-            spool=SPOOL, upstream={"slot": ""}, link={"compression": compression})
+    def edge(self, name, link):
+        return self.site.relay(self.path.conninfo(self.hub, application_name="edge"), name,
+                               spool=SPOOL, upstream={"slot": ""}, link=link)
 
     # Each: starts, waits until it has everything, ends.
 
@@ -133,7 +135,7 @@ def measure(arguments):
         names = ["pg_receivewal", "standby", *ground.edges]
         return [ground.measure(name, congestion)
                 for turn in range(arguments.rounds) for congestion in CONGESTIONS
-                for name in names[turn % 4:] + names[:turn % 4]]
+                for name in names[turn % 5:] + names[:turn % 5]]
     finally:
         site.close()
 
