@@ -1,10 +1,5 @@
 /*
- * console_promotion: what would be lost if a standby were promoted now.
- *
- * Standbys that replay are ranked by what they have flushed, those on the newest timeline first.
- * Relays and receivers of WAL hold some too, but cannot be promoted: they have no rank. A standby
- * is drained when it holds all that this relay received; would_lose_bytes counts up to the end that
- * the upstream told last, so it is right only as far as the upstream has told.
+ * console_promotion: SHOW PROMOTION, which shows what observe/promotion says.
  */
 #ifndef OBSERVE_CONSOLE_PROMOTION_H
 #define OBSERVE_CONSOLE_PROMOTION_H

@@ -1,9 +1,9 @@
 /*
  * promotion: which standby is to be promoted when the upstream is gone, and whether it is time.
  *
- * Pure functions of a snapshot. A standby counts for what it has flushed on our timeline; what it
- * would lose is what we acknowledged and it has not. Relays that follow us are listed as well:
- * behind them are standbys that have no more than they.
+ * Pure functions of a snapshot; status, the console and walrelay status all show what they say. A
+ * standby counts for what it has flushed. Relays and receivers of WAL hold some too, but cannot be
+ * promoted: they are listed behind, without a rank.
  */
 #ifndef OBSERVE_PROMOTION_H
 #define OBSERVE_PROMOTION_H
@@ -12,18 +12,34 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+enum promotion_kind {
+	PROMOTION_STANDBY,
+	PROMOTION_RELAY,    /* follows over a link; behind it are standbys that have no more */
+	PROMOTION_RECEIVER, /* does not say that it replays: pg_receivewal, or not yet */
+};
+
+const char *promotion_kind_name(enum promotion_kind kind); /* standby, relay, receiver */
 
 struct promotion_candidate {
 	const struct standby_stats *standby; /* in the snapshot */
-	lsn_t held_lsn;                      /* LSN_INVALID: it does not say what it has flushed */
-	uint64_t lost_bytes;                 /* if it were promoted now */
+	enum promotion_kind kind;
+	unsigned rank; /* 1: the one to promote; 0: cannot be */
+	bool is_known; /* it says what it has flushed; what follows means something then only */
+	/* Of what we acknowledged, what it lacks: it comes, while this relay lives. */
+	uint64_t missing_bytes;
+	/* Of all that the upstream told it had: right as far as it told. */
+	uint64_t would_lose_bytes;
+	bool is_drained; /* on our timeline, and lacks nothing that we acknowledged */
 };
 
-/* Those that stream, the one that has most first. candidates_out has room for all standbys of the
- * snapshot. Returns how many there are. */
+/* Those that stream: by kind, then those on the newest timeline, then who has flushed, and then
+ * replayed, most. candidates_out has room for all standbys of the snapshot. Returns how many there
+ * are. */
 size_t promotion_rank(const struct snapshot *snapshot, struct promotion_candidate *candidates_out);
-/* The upstream does not stream, and every standby that says what it has flushed, at least one,
- * holds all that was acknowledged: nothing that was is lost, whichever is promoted. */
+/* The upstream does not stream, and all who stream on our timeline and say what they have flushed,
+ * at least one, are drained: nothing that was acknowledged is lost, whichever is promoted. */
 bool promotion_is_drained(const struct snapshot *snapshot);
 
 #endif

@@ -246,6 +246,28 @@ static json_t *pin_object(const struct snapshot *snapshot, const struct pin_stat
 	return object;
 }
 
+static json_t *candidate_object(const struct promotion_candidate *candidate)
+{
+	const struct standby_stats *standby = candidate->standby;
+	bool is_known = candidate->is_known;
+	json_t *object = json_object();
+	json_put(
+		object, "rank", candidate->rank == 0 ? json_null() : json_integer(candidate->rank));
+	json_put(object, "pid", json_integer(standby->pid));
+	json_put(object, "application_name", json_string(standby->application_name));
+	json_put(object, "peer", json_string(standby->peer));
+	json_put(object, "kind", json_string(promotion_kind_name(candidate->kind)));
+	json_put(object, "timeline", standby->tli == 0 ? json_null() : json_integer(standby->tli));
+	json_put(object, "flush_lsn", json_lsn(standby->flush_lsn));
+	json_put(object, "replay_lsn", json_lsn(standby->replay_lsn));
+	json_put(object, "missing_bytes",
+		is_known ? json_bytes(candidate->missing_bytes) : json_null());
+	json_put(object, "would_lose_bytes",
+		is_known ? json_bytes(candidate->would_lose_bytes) : json_null());
+	json_put(object, "drained", json_boolean(candidate->is_drained));
+	return object;
+}
+
 /* As SHOW PROMOTION: the one to promote first. */
 static json_t *promotion_array(const struct snapshot *snapshot)
 {
@@ -254,16 +276,7 @@ static json_t *promotion_array(const struct snapshot *snapshot)
 	json_t *array = json_array();
 	size_t count = promotion_rank(snapshot, candidates);
 	for (size_t i = 0; i < count; i++) {
-		const struct promotion_candidate *candidate = &candidates[i];
-		json_t *object = json_object();
-		json_put(object, "pid", json_integer(candidate->standby->pid));
-		json_put(object, "application_name",
-			json_string(candidate->standby->application_name));
-		json_put(object, "peer", json_string(candidate->standby->peer));
-		json_put(object, "is_link", json_boolean(candidate->standby->is_link));
-		json_put(object, "held_lsn", json_lsn(candidate->held_lsn));
-		json_put(object, "lost_bytes", json_bytes(candidate->lost_bytes));
-		json_array_append_new(array, object);
+		json_array_append_new(array, candidate_object(&candidates[i]));
 	}
 	free(candidates);
 	return array;

@@ -141,7 +141,8 @@ def test_status_says_when_the_standbys_hold_everything(site):
     wait_until(lambda: relay.status()["drained"], 60, "the standbys to drain the relay")
     ranked = relay.status()["promotion"]
     assert sorted(row["application_name"] for row in ranked) == ["one", "two"]
-    assert [row["lost_bytes"] for row in ranked] == [0, 0]
+    assert [(row["rank"], row["missing_bytes"], row["drained"]) for row in ranked] == \
+        [(1, 0, True), (2, 0, True)]
     said = run_cli("status", "-c", relay.config_file).stdout
     assert "\ndrained: yes\n" in said
     standbys[0].promote()

@@ -96,7 +96,7 @@ class FailoverDrill:
     def choose(self):
         wait_until(self.is_drained, 120, "the hub to be drained")
         ranked = show(self.hub, "PROMOTION")
-        assert ranked[0]["rank"] == 1 and ranked[0]["would_lose_bytes"] == 0, ranked
+        assert ranked[0]["rank"] == 1 and ranked[0]["drained"], ranked
         as_good = [row["application_name"] for row in ranked
                    if row["rank"] and row["flush_lsn"] == ranked[0]["flush_lsn"]]
         name = self.random.choice(as_good)

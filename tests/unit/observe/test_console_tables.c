@@ -211,6 +211,7 @@ static void test_console_promotion__ranks_by_what_is_held(void **state)
 	(void)state;
 	fake_readers.standby_count = 0;
 	fake_readers.store.tli = 2;
+	fake_readers.store.flushed_lsn = 0x3000100;
 	fake_readers.upstream.server_end_lsn = 0x3000200;
 	candidate("archive", 1, 2, 0x3000000)->replay_lsn = LSN_INVALID;
 	candidate("near", 2, 2, 0x3000000);
