@@ -18,12 +18,13 @@ import latency  # noqa: E402
 import memory  # noqa: E402
 import metering  # noqa: E402
 import restart  # noqa: E402
+import seeding  # noqa: E402
 import tls  # noqa: E402
 import wire  # noqa: E402
 
 MEASUREMENTS = {"catch_up": catch_up, "tls": tls, "latency": latency, "memory": memory, "restart": restart,
                 "edges": edges, "goodput": goodput, "lanes": lanes, "wire": wire, "metering": metering,
-                "caps": caps}
+                "caps": caps, "seeding": seeding}
 
 
 def machine():
@@ -46,6 +47,7 @@ def main():
     parser.add_argument("--wan-megabytes", type=int, default=64, help="WAL over the WAN (64)")
     parser.add_argument("--seconds", type=int, default=20,
                         help="length of a load of edges and wire (20)")
+    parser.add_argument("--gigabytes", type=float, default=1, help="the database of seeding (1)")
     parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     results = {"machine": machine()}

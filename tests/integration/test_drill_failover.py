@@ -21,20 +21,32 @@ from support.writers import TABLE, Writers, hosts
 
 MB = 1 << 20
 SERVERS = 4
+ADMIN = {"admin_users": "ops"}
 PAST_THE_FORK = "requested starting point .* is not in this server's history"
+
+
+def seeded():
+    seed = os.environ.get("WALRELAY_DRILL_SEED") or str(random.SystemRandom().randrange(1 << 32))
+    print(f"WALRELAY_DRILL_SEED={seed}")
+    return random.Random(seed)
+
+
+def wait_until_drained(relay):
+    wait_until(lambda: "\ndrained: yes\n" in run_cli("status", "-c", relay.config_file).stdout, 120,
+               f"{relay.name} to be drained")
 
 
 class FailoverDrill:
     """hub <- edge; a primary, two standbys behind the hub, one behind the edge."""
 
-    def __init__(self, site, seed):
-        self.random = random.Random(seed)
+    def __init__(self, site):
+        self.random = seeded()
         self.site = site
         self.servers = [site.primary("server0", wal_segsize=1, wal_log_hints="on",
                                      synchronous_standby_names="hub")]
         self.primary = self.servers[0]
-        self.hub = site.relay(self.primary, "hub", start=False, relay={"admin_users": "ops"})
-        self.edge = site.relay(self.hub, "edge", start=False, relay={"admin_users": "ops"})
+        self.hub = site.relay(self.primary, "hub", start=False, relay=ADMIN)
+        self.edge = site.relay(self.hub, "edge", start=False, relay=ADMIN)
         self.place = {}
         for number in range(1, SERVERS):
             relay = self.hub if number < SERVERS - 1 else self.edge
@@ -90,11 +102,8 @@ class FailoverDrill:
 
     # --- what an operator does ---
 
-    def is_drained(self):
-        return "\ndrained: yes\n" in run_cli("status", "-c", self.hub.config_file).stdout
-
     def choose(self):
-        wait_until(self.is_drained, 120, "the hub to be drained")
+        wait_until_drained(self.hub)
         ranked = show(self.hub, "PROMOTION")
         assert ranked[0]["rank"] == 1 and ranked[0]["drained"], ranked
         as_good = [row["application_name"] for row in ranked
@@ -204,9 +213,51 @@ class FailoverDrill:
 
 @pytest.mark.timeout(7200)
 def test_drill_of_failing_over(site, request, record_property):
-    seed = os.environ.get("WALRELAY_DRILL_SEED") or str(random.SystemRandom().randrange(1 << 32))
-    print(f"WALRELAY_DRILL_SEED={seed}")
-    drill = FailoverDrill(site, seed)
+    drill = FailoverDrill(site)
     for _ in range(request.config.getoption("--drill-rounds") or 1):
         drill.round()
     record_property("figures", drill.figures())
+
+
+def test_drill_of_a_lost_region(site, record_property):
+    """The primary, the hub and all that is beside them, at once. The hub acknowledges what the edge
+    has flushed too, so the standbys behind the edge are enough."""
+    moment = seeded()
+    primary = site.primary("primary", wal_segsize=1, synchronous_standby_names="'hub, edge'")
+    hub = site.relay(primary, "hub", relay=ADMIN,
+                     upstream={"acknowledge": "standbys 1", "acknowledge_timeout": "1h"})
+    edge = site.relay(hub, "edge", start=False, relay=ADMIN)
+    one, two = (site.standby(primary, edge, name, start=False) for name in ("one", "two"))
+    edge.configure("upstream", conninfo=hosts([hub, one, two])).start()
+    for standby in (one, two):
+        standby.start()
+    primary.execute(f"CREATE TABLE {TABLE} (client int, number bigint)")
+    writers = Writers([primary, one, two]).start()
+    load = site.pgbench(primary)
+    target = primary.insert_lsn() + (moment.randrange(50, 2000) << 10)
+    wait_until(lambda: primary.insert_lsn() > target, 180, "the load to write")
+
+    # The edge is away at the end: what it does not have is not acknowledged.
+    edge.kill9()
+    time.sleep(moment.random())
+    for victim in moment.sample([primary, hub], 2):
+        victim.kill9()
+    killed = time.monotonic()
+    edge.start(wait=False)
+    load.stop()
+    wait_until_drained(edge)
+    best = show(edge, "PROMOTION")[0]
+    assert best["rank"] == 1 and best["drained"], best
+    chosen, other = (one, two) if best["application_name"] == "one" else (two, one)
+    chosen.promote()
+    first = wait_until(lambda: writers.first_after(killed, chosen), 120, "writes")
+    other.catch_up(chosen)
+    followed = time.monotonic()
+    writers.stop()
+    other.catch_up(chosen)
+    assert_same_rows(chosen, other, [*TABLES, TABLE])
+    missing = writers.missing_on(chosen)
+    assert not missing, f"{len(missing)} acknowledged commits are lost: {missing[:5]}"
+    record_property("figures", f"a lost region: 0 of {len(writers.commits)} acknowledged commits lost; "
+                    f"from kill -9 to the first write {first.at - killed:.1f} s, to the other "
+                    f"standby following {followed - killed:.1f} s")

@@ -7,9 +7,9 @@ from support.wait import wait_until
 TABLES = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history"]
 
 
-def pgbench_init(server, scale=1, client_bin=None):
+def pgbench_init(server, scale=1, client_bin=None, deadline=600):
     subprocess.run([(client_bin or server.bin_dir) / "pgbench", "-i", "-q", "-s", str(scale),
-                    server.conninfo(dbname="postgres")], check=True, capture_output=True, timeout=120)
+                    server.conninfo(dbname="postgres")], check=True, capture_output=True, timeout=deadline)
 
 
 def write_wal(primary, megabytes):
