@@ -25,7 +25,8 @@ struct alerts;
 struct recorder;
 
 struct snapshot_sources {
-	const char *relay_name; /* the same over reloads */
+	const char *relay_name; /* the same over reloads, and so is: */
+	const char *page_url;   /* where people reach the status page; NULL or "": not told */
 	struct upstream *upstream;
 	struct downstream *downstream;
 	struct wal_store *store;

@@ -3,7 +3,8 @@
  *
  * GET only, nothing it serves changes anything: the status page at /, /healthz, /readyz, /metrics,
  * /api/status (with ?history=1 also the last hour) and /api/usage. Any other path is 404, any other
- * method 405. It lives on one loop, which must not be one that serves standbys.
+ * method 405. Where it listens on loopback alone, a request for a host that is not this machine's is
+ * answered 421 (observe/http_host). It lives on one loop, which must not be one that serves standbys.
  */
 #ifndef OBSERVE_STATUS_SERVER_H
 #define OBSERVE_STATUS_SERVER_H

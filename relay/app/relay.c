@@ -269,6 +269,7 @@ static struct snapshot_sources snapshot_sources(const struct relay *relay)
 {
 	return (struct snapshot_sources){
 		.relay_name = relay->name,
+		.page_url = relay->config->relay.page_url,
 		.upstream = relay->upstream,
 		.downstream = relay->downstream,
 		.store = relay->store,

@@ -11,14 +11,19 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/listen_socket.h"
 #include "observe/http_connections.h"
+#include "observe/http_host.h"
 #include "observe/metrics.h"
 #include "observe/page.h"
 #include "observe/readiness.h"
@@ -34,6 +39,9 @@
 #define FULL_REST_US      10000
 #define LOG_INTERVAL_US   60000000
 
+/* RFC 9110; libevent has no name for it. */
+#define HTTP_MISDIRECTED 421
+
 enum deadline { DEADLINE_REST_OVER, DEADLINE_LOOK, DEADLINE_COUNT };
 
 struct status_server {
@@ -46,6 +54,9 @@ struct status_server {
 	struct deadlines deadlines;
 	struct recorder *recorder;
 	int64_t logged_at_us; /* 0: never */
+	bool is_local;        /* all sockets are bound to loopback */
+	char machine_name[HOST_NAME_MAX + 1];
+	char page_url[256];
 };
 
 /* libevent's acceptors report errors with a context of their own, from which none of ours is
@@ -188,6 +199,7 @@ static const char *reason_phrase(int code)
 	case HTTP_BADREQUEST: return "Bad Request";
 	case HTTP_NOTFOUND: return "Not Found";
 	case HTTP_BADMETHOD: return "Method Not Allowed";
+	case HTTP_MISDIRECTED: return "Misdirected Request";
 	default: return "Service Unavailable";
 	}
 }
@@ -228,10 +240,20 @@ static size_t find_route(struct evhttp_request *request)
 	return route;
 }
 
+static bool is_meant(const struct status_server *server, struct evhttp_request *request)
+{
+	const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
+	return !server->is_local || http_host_is_ours(host, server->machine_name, server->page_url);
+}
+
 static void on_request(struct evhttp_request *request, void *context)
 {
 	struct status_server *server = context;
 	size_t route = find_route(request);
+	if (!is_meant(server, request)) {
+		refuse(request, HTTP_MISDIRECTED);
+		return;
+	}
 	if (route == ROUTE_COUNT) {
 		refuse(request, HTTP_NOTFOUND);
 		return;
@@ -348,6 +370,35 @@ static bool open_http(struct status_server *server, struct error *err)
 	return true;
 }
 
+static bool is_loopback(int fd)
+{
+	struct sockaddr_storage bound = {0};
+	socklen_t length = sizeof(bound);
+	if (getsockname(fd, (struct sockaddr *)&bound, &length) != 0) {
+		return false;
+	}
+	if (bound.ss_family == AF_INET) {
+		const struct sockaddr_in *address = (const struct sockaddr_in *)&bound;
+		return ntohl(address->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
+	return bound.ss_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&bound)->sin6_addr);
+}
+
+static void learn_names(struct status_server *server)
+{
+	const char *page_url = server->sources.page_url;
+	server->is_local = true;
+	for (size_t i = 0; i < server->sockets.count; i++) {
+		server->is_local = server->is_local && is_loopback(server->sockets.sockets[i].fd);
+	}
+	if (gethostname(server->machine_name, sizeof(server->machine_name) - 1) != 0) {
+		server->machine_name[0] = '\0';
+	}
+	snprintf(
+		server->page_url, sizeof(server->page_url), "%s", page_url != NULL ? page_url : "");
+}
+
 struct status_server *status_server_open(struct loop *loop, const struct snapshot_sources *sources,
 	const char *addresses, int *inherited, size_t inherited_count, struct error *err)
 {
@@ -366,6 +417,7 @@ struct status_server *status_server_open(struct loop *loop, const struct snapsho
 		status_server_close(&server);
 		return NULL;
 	}
+	learn_names(server);
 	deadlines_set(&server->deadlines, DEADLINE_LOOK, loop_now_us(server->loop));
 	return server;
 }

@@ -28,7 +28,8 @@ struct serving {
 static void open_server(struct serving *serving, const char *address, int *inherited, size_t count)
 {
 	struct error err = {0};
-	const struct snapshot_sources sources = {.relay_name = "r"};
+	const struct snapshot_sources sources = {
+		.relay_name = "r", .page_url = "http://page.example.com/"};
 	serving->server =
 		status_server_open(serving->loop, &sources, address, inherited, count, &err);
 	if (serving->server == NULL) {
@@ -168,6 +169,30 @@ static void test_status_server__allows_no_other_method(void **state)
 		assert_int_equal(ask(serving, methods[i], "/metrics"), 405);
 		assert_true(says(serving, "Allow: GET\r\n"));
 	}
+}
+
+static int ask_host(struct serving *serving, const char *host)
+{
+	char request[256];
+	int length = snprintf(request, sizeof(request),
+		"GET /api/status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
+	ask_bytes(serving, request, (size_t)length);
+	return atoi(serving->answer + 9);
+}
+
+/* A name of somebody else that resolves to loopback: a browser's page asks, from anywhere. */
+static void test_status_server__answers_to_its_own_names(void **state)
+{
+	struct serving *serving = *state;
+	assert_int_equal(ask_host(serving, "127.0.0.1:9871"), 200);
+	assert_int_equal(ask_host(serving, "evil.example.com:9871"), 421);
+	assert_false(says(serving, "upstream"));
+	assert_int_equal(ask_host(serving, "page.example.com"), 200);
+	stop_loop(serving);
+	status_server_close(&serving->server);
+	open_server(serving, "0.0.0.0:0", NULL, 0);
+	assert_true(loop_start(serving->loop, NULL));
+	assert_int_equal(ask_host(serving, "evil.example.com:9871"), 200);
 }
 
 static void test_status_server__survives_nonsense(void **state)
@@ -338,6 +363,7 @@ int main(void)
 		TEST(test_status_server__is_not_ready_with_a_reason),
 		TEST(test_status_server__knows_no_other_path),
 		TEST(test_status_server__allows_no_other_method),
+		TEST(test_status_server__answers_to_its_own_names),
 		TEST(test_status_server__survives_nonsense),
 		TEST(test_status_server__a_silent_client_costs_nobody),
 		TEST(test_status_server__has_so_many_clients_and_no_more),
