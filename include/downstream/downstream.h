@@ -59,6 +59,7 @@ struct downstream_link {
 struct downstream_options {
 	const char *relay_name;
 	const char *page_url;    /* told to relays that follow; NULL or "": nothing */
+	const uint8_t *mock_key; /* MOCK_KEY_BYTES of them; NULL: one for this process */
 	unsigned sender_threads; /* 0: one per core */
 	bool forward_flushed;    /* forward = flushed */
 	struct cluster *cluster;

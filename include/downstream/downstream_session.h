@@ -16,6 +16,7 @@
 #include "downstream/downstream.h"
 #include "downstream/link_sender.h"
 #include "downstream/live_limits.h"
+#include "downstream/mock_key.h"
 #include "downstream/standby_progress.h"
 #include "downstream/stranger_log.h"
 #include "downstream/turns.h"
@@ -51,7 +52,7 @@ struct downstream_shared {
 	struct live_limits *limits;
 	struct destinations *destinations; /* NULL: nobody counts */
 	struct rate_limiter *limiter;      /* NULL: there are no caps */
-	uint8_t mock_key[32];
+	uint8_t mock_key[MOCK_KEY_BYTES];
 	atomic_bool is_stopping;
 	atomic_uint drop_waiters; /* sessions that wait for a slot to become free */
 	/* What downstream_replayed_lsn() would answer may have moved; NULL: never mind. */

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/pid_file.h"
+#include "downstream/mock_key.h"
 #include "net/inherited_sockets.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -182,6 +183,10 @@ static const struct config *config_in_force(void *context)
 
 static bool open_downstream(struct relay *relay, struct error *err)
 {
+	uint8_t mock_key[MOCK_KEY_BYTES];
+	if (!mock_key_load(relay->database, mock_key, err)) {
+		return false;
+	}
 	const struct operator_options orders = {
 		.loop = relay->main_loop,
 		.cluster = relay->cluster,
@@ -197,6 +202,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 	struct downstream_options options = {
 		.relay_name = relay->config->relay.name,
 		.page_url = relay->config->relay.page_url,
+		.mock_key = mock_key,
 		.sender_threads = relay->config->relay.sender_threads,
 		.forward_flushed = relay->config->upstream.forward == CONFIG_FORWARD_FLUSHED,
 		.cluster = relay->cluster,

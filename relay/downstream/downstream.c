@@ -105,8 +105,12 @@ static bool add_senders(struct downstream *downstream, unsigned count, struct er
 	return true;
 }
 
-static bool make_mock_key(struct downstream_shared *shared, struct error *err)
+static bool take_mock_key(struct downstream_shared *shared, const uint8_t *given, struct error *err)
 {
+	if (given != NULL) {
+		memcpy(shared->mock_key, given, sizeof(shared->mock_key));
+		return true;
+	}
 	if (getrandom(shared->mock_key, sizeof(shared->mock_key), 0) !=
 		(ssize_t)sizeof(shared->mock_key)) {
 		return error_set_errno(err, "could not get random bytes");
@@ -176,7 +180,7 @@ struct downstream *downstream_new(const struct downstream_options *options, stru
 	if (shared->limits != NULL) {
 		shared->prefetch = wal_prefetch_new(err);
 	}
-	if (shared->prefetch == NULL || !make_mock_key(shared, err) ||
+	if (shared->prefetch == NULL || !take_mock_key(shared, options->mock_key, err) ||
 		!offer_link(downstream, options, err) ||
 		!add_senders(downstream, downstream_loop_count(options->sender_threads), err)) {
 		downstream_free(&downstream);

@@ -1,8 +1,11 @@
 """Who may connect: hba rules and SCRAM verifiers, and nothing tells a wrong user from a wrong
 password."""
+import struct
+
 import psycopg
 import pytest
 
+from support.rawclient import RawClient
 from support.relay import run_cli
 from support.replication import connect
 
@@ -75,6 +78,26 @@ def raw_sqlstate(relay, user, password):
         if password:
             client.wrong_scram()
         return client.fatal()["C"]
+
+
+def salt_of(relay, user):
+    """From the first answer of SCRAM, which is given to anybody."""
+    first = b"n,,n=,r=abcdefgh"
+    body = b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first
+    with RawClient(relay.port) as client:
+        client.startup(user=user, replication="true")
+        client.receive_until("R")
+        client.send(b"p" + struct.pack("!I", len(body) + 4) + body)
+        return client.receive()[1][4:].split(b",")[1]
+
+
+def test_salts_stay_over_a_restart_whether_or_not_there_is_such_a_user(relay):
+    users = ["alice", "nobody"]
+    before = [salt_of(relay, user) for user in users]
+    assert all(salt.startswith(b"s=") for salt in before)
+    relay.stop()
+    relay.start()
+    assert [salt_of(relay, user) for user in users] == before
 
 
 def test_rules_and_users_are_read_again_on_reload(relay):
