@@ -201,6 +201,15 @@ static bool has_scheme(const struct config_option *option, const char *text)
 	return false;
 }
 
+/* Past the user and the password, which may hold an @ of their own. */
+static const char *skip_login(const char *host)
+{
+	const char *end = host + strcspn(host, "/");
+	const char *at = memrchr(host, '@', (size_t)(end - host));
+
+	return at == NULL ? host : at + 1;
+}
+
 static bool url_parse(const struct config_option *option, const struct config_scope *scope,
 	const char *text, void *field, struct error *err)
 {
@@ -210,10 +219,7 @@ static bool url_parse(const struct config_option *option, const struct config_sc
 	if (is_none(option, text)) {
 		return store(field, text);
 	}
-	host = has_scheme(option, text) ? strstr(text, "://") + 3 : "";
-	if (host[strcspn(host, "@/")] == '@') {
-		host += strcspn(host, "@") + 1;
-	}
+	host = has_scheme(option, text) ? skip_login(strstr(text, "://") + 3) : "";
 	if (strcspn(host, "/:") == 0 || strpbrk(text, " \t") != NULL) {
 		return error_set(err, ERROR_INVALID,
 			"expected a URL with %s:// or %s:// and a host", option->names[0],
@@ -236,8 +242,8 @@ static void url_format(const struct config_option *option, const struct config_s
 	}
 	host = strstr(url, "://") + 3;
 	(void)fprintf(out, "%.*s", (int)(host - url), url);
-	if (host[strcspn(host, "@/")] == '@') {
-		host += strcspn(host, "@") + 1;
+	if (skip_login(host) != host) {
+		host = skip_login(host);
 		(void)fputs("********@", out);
 	}
 	path = host + strcspn(host, "/?#");

@@ -192,6 +192,8 @@ static void test_config__takes_and_writes_back_what_is_a_destinations(void **sta
 		{"alerts", "webhook_url", "https://h.example/T0/SECRET",
 			"https://h.example/********"},
 		{"alerts", "webhook_url", "http://u:p@h.example", "http://********@h.example"},
+		{"alerts", "webhook_url", "http://u:p@ss@h.example/@",
+			"http://********@h.example/********"},
 		{"alerts", "mail_to", "a@x.example, b@y.example", "a@x.example,b@y.example"},
 		{"alerts", "repeat_every", "1min", "1min"},
 		{"alerts", "lag_bytes", "", ""},
