@@ -18,8 +18,10 @@ static void note(const uint8_t *body, size_t length)
 	for (size_t i = 0; i < length && used + 2 < SENT_SIZE; i++) {
 		test.text[used++] = body[i] >= ' ' && body[i] < 127 ? (char)body[i] : '~';
 	}
-	test.text[used++] = '|';
-	test.text[used] = '\0';
+	if (used + 1 < SENT_SIZE) {
+		test.text[used++] = '|';
+		test.text[used] = '\0';
+	}
 }
 
 static void on_send(void *context, struct wire_writer *writer)
@@ -30,8 +32,10 @@ static void on_send(void *context, struct wire_writer *writer)
 		size_t length = wire_get_u32(writer->bytes + at + 1);
 		size_t count = strlen(test.kinds);
 		assert_true(at + 1 + length <= writer->length);
-		test.kinds[count] = (char)writer->bytes[at];
-		test.kinds[count + 1] = '\0';
+		if (count + 1 < sizeof(test.kinds)) {
+			test.kinds[count] = (char)writer->bytes[at];
+			test.kinds[count + 1] = '\0';
+		}
 		note(writer->bytes + at + 5, length - 4);
 		at += 1 + length;
 	}
