@@ -7,11 +7,16 @@
 #include "observe/http_connections.h"
 
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/memory.h"
+
+/* Of input that waits: more than a request may have. While an answer goes out evhttp goes on
+ * reading, without end, what it will look at only then. */
+#define INPUT_BYTES_MAX 16384u
 
 struct http_connections {
 	struct bufferevent *all[HTTP_CONNECTIONS_MAX];
@@ -87,6 +92,7 @@ struct bufferevent *http_connections_add(
 		cut_older_half(connections);
 		*is_full_out = true;
 	}
+	bufferevent_setwatermark(added, EV_READ, 0, INPUT_BYTES_MAX);
 	bufferevent_incref(added);
 	connections->all[connections->count++] = added;
 	return added;

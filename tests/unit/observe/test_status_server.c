@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,39 @@ static void test_status_server__a_silent_client_costs_nobody(void **state)
 	}
 }
 
+/* All that goes into the sockets of somebody who reads no answer. */
+static size_t send_without_end(int fd, size_t enough)
+{
+	static const char request[] = "GET /api/status?history=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	static char requests[1000 * (sizeof(request) - 1)];
+	struct pollfd writable = {.fd = fd, .events = POLLOUT};
+	size_t total = 0;
+	for (size_t i = 0; i < sizeof(requests); i++) {
+		requests[i] = request[i % (sizeof(request) - 1)];
+	}
+	while (total < enough && poll(&writable, 1, 1000) == 1) {
+		ssize_t sent =
+			send(fd, requests, sizeof(requests), MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent < 0) {
+			break;
+		}
+		total += (size_t)sent;
+	}
+	return total;
+}
+
+static void test_status_server__does_not_take_what_it_cannot_answer_yet(void **state)
+{
+	struct serving *serving = *state;
+	const size_t enough = 64u << 20;
+	int narrow = 4096;
+	int fd = connect_to(serving);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &narrow, sizeof(narrow));
+	assert_in_range(send_without_end(fd, enough), 1, enough - 1);
+	assert_int_equal(ask(serving, "GET", "/healthz"), 200);
+	close(fd);
+}
+
 static size_t count_descriptors(void)
 {
 	size_t count = 0;
@@ -366,6 +400,7 @@ int main(void)
 		TEST(test_status_server__answers_to_its_own_names),
 		TEST(test_status_server__survives_nonsense),
 		TEST(test_status_server__a_silent_client_costs_nobody),
+		TEST(test_status_server__does_not_take_what_it_cannot_answer_yet),
 		TEST(test_status_server__has_so_many_clients_and_no_more),
 		TEST(test_status_server__rests_without_descriptors),
 		TEST(test_status_server__leaves_the_numbers_of_its_sockets_to_others),
