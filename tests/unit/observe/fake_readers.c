@@ -30,6 +30,7 @@ void fake_readers_reset(void)
 		.oldest_lsn = 0x1000000,
 		.received_lsn = 0x3000100,
 		.flushed_lsn = 0x3000060,
+		.redo_lsn = 0x2800000,
 		.spool_bytes = 50331648,
 		.disk_free_bytes = 1234567890123,
 		.horizon_lsn = 0x1000000,
