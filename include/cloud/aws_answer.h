@@ -57,6 +57,7 @@ enum aws_verdict {
 	AWS_DONE,
 	AWS_REFUSED, /* and it will be again */
 	AWS_BUSY,    /* nothing was done; it may be later */
+	AWS_AWAY,    /* nobody was reached */
 	AWS_UNSURE,  /* it may have been done */
 };
 

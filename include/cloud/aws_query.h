@@ -51,8 +51,9 @@ bool aws_query(const struct aws_access *access, enum aws_service service, struct
 	struct aws_reply *reply_out, struct error *err) MUST_CHECK;
 void aws_reply_release(struct aws_reply *reply);
 
-/* Waits before another try; false: it was tried often enough. tries: how often, from 1 on. */
-bool aws_query_wait(unsigned tries);
+/* Waits before another try; false: another would not help, or it was tried often enough (tries: how
+ * often, from 1 on), which is sooner where nobody was reached. */
+bool aws_query_wait(enum aws_verdict verdict, unsigned tries);
 /* Between half of it and all of 1, 2, 4 ... 20 seconds, by chance (0 to 255). Pure. */
 long aws_query_pause_ms(unsigned tries, unsigned chance);
 /* Where the service is; region: valid. */

@@ -17,6 +17,7 @@
 #define PAUSE_FIRST_MS     1000L
 #define PAUSE_MAX_MS       20000L
 #define TRIES_USUAL        7
+#define TRIES_AWAY         3
 #define TRIES_MAX          100
 #define TOKEN_NAME         "X-Amz-Security-Token: "
 
@@ -99,17 +100,23 @@ long aws_query_pause_ms(unsigned tries, unsigned chance)
 	return pause / 2 + pause / 2 * (long)(chance & 0xff) / 0xff;
 }
 
-static unsigned tries_max(void)
+static unsigned tries_max(enum aws_verdict verdict)
 {
 	const char *text = getenv("AWS_MAX_ATTEMPTS");
 	long tries = text != NULL ? strtol(text, NULL, 10) : 0;
-	return tries > 0 && tries <= TRIES_MAX ? (unsigned)tries : TRIES_USUAL;
+	if (verdict == AWS_DONE || verdict == AWS_REFUSED) {
+		return 0;
+	}
+	if (tries > 0 && tries <= TRIES_MAX) {
+		return (unsigned)tries;
+	}
+	return verdict == AWS_AWAY ? TRIES_AWAY : TRIES_USUAL;
 }
 
-bool aws_query_wait(unsigned tries)
+bool aws_query_wait(enum aws_verdict verdict, unsigned tries)
 {
 	unsigned char chance = 0;
-	if (tries >= tries_max()) {
+	if (tries >= tries_max(verdict)) {
 		return false;
 	}
 	if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) < 0) {
@@ -150,7 +157,7 @@ static enum aws_verdict judge(enum web_result result, struct aws_reply *reply, s
 {
 	switch (result) {
 	case WEB_HOPELESS: return AWS_REFUSED;
-	case WEB_NOT_SENT: return AWS_BUSY;
+	case WEB_NOT_SENT: return AWS_AWAY;
 	case WEB_CUT: return AWS_UNSURE;
 	case WEB_ANSWERED: break;
 	}
@@ -200,7 +207,7 @@ bool aws_query(const struct aws_access *access, enum aws_service service, struct
 {
 	for (unsigned tries = 1;; tries++) {
 		enum aws_verdict verdict = aws_query_try(access, service, form, reply_out, err);
-		if (verdict == AWS_DONE || verdict == AWS_REFUSED || !aws_query_wait(tries)) {
+		if (!aws_query_wait(verdict, tries)) {
 			return verdict == AWS_DONE;
 		}
 		aws_reply_release(reply_out);

@@ -60,7 +60,7 @@ bool ec2_snapshot_create(const struct aws_access *access, const struct ec2_snaps
 	for (unsigned tries = 1; !is_made; tries++) {
 		verdict = create_once(access, &form, snapshot_out, err);
 		is_unsure = is_unsure || verdict == AWS_UNSURE;
-		if (verdict == AWS_DONE || verdict == AWS_REFUSED || !aws_query_wait(tries)) {
+		if (!aws_query_wait(verdict, tries)) {
 			break;
 		}
 		is_made = is_unsure && is_made_already(access, order, snapshot_out);

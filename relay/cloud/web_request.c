@@ -65,6 +65,7 @@ static void set_options(CURL *curl, const struct web_request *request)
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, request->timeout_ms);
 	if (authorities() != NULL) {
 		curl_easy_setopt(curl, CURLOPT_CAINFO, authorities());
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
 	if (request->is_direct) {
 		curl_easy_setopt(curl, CURLOPT_PROXY, "");

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("botocore")
 
+from support.certificates import Authority  # noqa: E402
 from support.ec2 import Ec2  # noqa: E402
 from support.load import assert_same_rows  # noqa: E402
 from support.relay import binary  # noqa: E402
@@ -288,6 +289,25 @@ def test_keys_are_found_where_awss_tools_find_them(site, ec2):
     assert ec2.metadata == ["PUT /latest/api/token", "GET /latest/meta-data/iam/security-credentials/",
                             "GET /latest/meta-data/iam/security-credentials/relay-role"]
     assert ec2.unsigned == []
+
+
+def test_nothing_goes_to_a_server_that_is_not_the_one_it_says(site):
+    primary = site.primary()
+    relay = console_relay(site, primary)
+    authority, other = (Authority(site.directory, name) for name in ("authority", "other"))
+    server = Ec2(certificate=authority.issue(
+        "ec2", "127.0.0.1", alternative_names="IP:127.0.0.1")).start()
+    try:
+        done = snapshot(relay, server, AWS_CA_BUNDLE=other.certificate)
+        assert done.returncode == 2 and "certificate" in done.stderr
+        assert server.requests == [] and pins(relay) == {}
+        done = snapshot(relay, server, AWS_CA_BUNDLE=authority.certificate)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert only_pin(relay)["name"].startswith(server.only_snapshot()["snapshotId"])
+    finally:
+        server.stop()
+    done = snapshot(relay, server, AWS_CA_BUNDLE=authority.certificate)
+    assert done.returncode == 2 and "connect" in done.stderr and len(pins(relay)) == 1
 
 
 def test_wrong_use_is_told_and_nothing_is_asked(site, ec2):

@@ -6,6 +6,7 @@ import http.server
 import json
 import re
 import secrets
+import ssl
 import threading
 import time
 import urllib.parse
@@ -70,10 +71,11 @@ class Ec2:
     """keys: those it takes. on_snapshot(volume) is called when a snapshot is taken, and its data are
     what that returns. faults: what the next requests of an action get instead of an answer, each one of
     "throttle", "error" (500), "cut" (no answer, nothing done), "cut after" (done, no answer), "garbage",
-    "slow", or (code, message, status)."""
+    "slow", or (code, message, status). certificate: (file, key) of a server with TLS."""
 
-    def __init__(self, region="us-east-1", account="111122223333", on_snapshot=None):
+    def __init__(self, region="us-east-1", account="111122223333", on_snapshot=None, certificate=None):
         self.port = free_port()
+        self.certificate = certificate
         self.region, self.account = region, account
         self.keys = ("AKIDTEST", "secret/of+tests=:", None)
         self.volumes = {"vol-0123456789abcdef0"}
@@ -107,6 +109,11 @@ class Ec2:
             def log_message(self, *_):
                 pass
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Answer)
+        if self.certificate:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*self.certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 
@@ -116,7 +123,7 @@ class Ec2:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}"
 
     def count(self, action):
         return [parameters["Action"] for parameters in self.requests].count(action)

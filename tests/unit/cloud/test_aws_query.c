@@ -61,8 +61,14 @@ static void test_aws_query__waits_longer_and_longer(void **state)
 		assert_int_equal(aws_query_pause_ms(tries, 0), most[tries - 1] / 2);
 	}
 	assert_int_equal(aws_query_pause_ms(1000, 0xff), 20000);
+	unsetenv("AWS_MAX_ATTEMPTS");
+	assert_false(aws_query_wait(AWS_DONE, 1));
+	assert_false(aws_query_wait(AWS_REFUSED, 1));
+	assert_false(aws_query_wait(AWS_AWAY, 3));
+	assert_false(aws_query_wait(AWS_BUSY, 7));
+	assert_true(aws_query_wait(AWS_BUSY, 1));
 	setenv("AWS_MAX_ATTEMPTS", "1", 1);
-	assert_false(aws_query_wait(1));
+	assert_false(aws_query_wait(AWS_BUSY, 1));
 }
 
 int main(void)
