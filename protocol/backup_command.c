@@ -81,3 +81,37 @@ bool backup_command_take(char *command)
 	}
 	return false;
 }
+
+/* In any case and quoted too: the server compares names when they are folded. */
+static bool is_target(const struct repl_token *token)
+{
+	return (token->kind == REPL_TOKEN_WORD || token->kind == REPL_TOKEN_QUOTED) &&
+	       token->length == 6 && strncasecmp(token->text, "target", 6) == 0;
+}
+
+static bool is_client(const struct repl_token *token)
+{
+	return token->kind == REPL_TOKEN_STRING && token->length == 6 &&
+	       memcmp(token->text, "client", 6) == 0;
+}
+
+bool backup_command_is_for_client(const char *command)
+{
+	struct repl_scanner scanner;
+	const char *message;
+	bool was_target = false;
+	repl_scanner_init(&scanner, command);
+	for (;;) {
+		if (!repl_scanner_next(&scanner, &message)) {
+			return false;
+		}
+		const struct repl_token *token = &scanner.token;
+		if (was_target && !is_client(token)) {
+			return false;
+		}
+		if (token->kind == REPL_TOKEN_END) {
+			return true;
+		}
+		was_target = is_target(token);
+	}
+}

@@ -24,5 +24,9 @@
 bool backup_command_ask(const char *command, char *text_out);
 /* Takes the words out of command; false: they are not there. */
 bool backup_command_take(char *command);
+/* Whether the backup comes to who asks for it. False: TARGET of PostgreSQL 15 names another place
+ * ('server', which is a directory there, 'blackhole', or what an extension adds), and the server
+ * would write it. */
+bool backup_command_is_for_client(const char *command);
 
 #endif

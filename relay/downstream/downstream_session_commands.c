@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "downstream/downstream_session_state.h"
+#include "protocol/backup_command.h"
 #include "protocol/repl_command.h"
 #include "spool/cluster.h"
 
@@ -107,6 +108,19 @@ static void answer_command(struct downstream_session *session, const struct repl
 	session_finish_command(session, &writer);
 }
 
+/* Whoever may replicate from here may not thereby have the upstream write files, which it would
+ * with the rights of the relay's own user. */
+static void run_backup(
+	struct downstream_session *session, const struct repl_command *command, const char *text)
+{
+	if (backup_command_is_for_client(text)) {
+		session_start_backup(session, command, text);
+	} else {
+		fail_with(session, "0A000",
+			"a base backup through a relay has no target but \"client\"");
+	}
+}
+
 static void run_command(
 	struct downstream_session *session, const struct repl_command *command, const char *text)
 {
@@ -114,7 +128,7 @@ static void run_command(
 	case REPL_START_PHYSICAL: session_start_stream(session, command); return;
 	case REPL_CREATE_SLOT: session_create_slot(session, command); return;
 	case REPL_DROP_SLOT: session_drop_slot(session, command); return;
-	case REPL_BASE_BACKUP:
+	case REPL_BASE_BACKUP: run_backup(session, command, text); return;
 	case REPL_UPLOAD_MANIFEST: session_start_backup(session, command, text); return;
 	default: answer_command(session, command); return;
 	}

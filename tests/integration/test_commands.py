@@ -21,6 +21,8 @@ REFUSED = [
     ("DROP_REPLICATION_SLOT nosuch", "42704", 'replication slot "nosuch" does not exist'),
     ('CREATE_REPLICATION_SLOT "Bad-Name" PHYSICAL', "42602", "contains invalid character"),
     ("CREATE_REPLICATION_SLOT l LOGICAL pgoutput", "0A000", "logical"),
+    ("BASE_BACKUP (TARGET 'server', TARGET_DETAIL '/tmp/b')", "0A000", "no target but"),
+    ("BASE_BACKUP (LABEL 'x', \"target\" 'blackhole')", "0A000", "no target but"),
     ("START_REPLICATION SLOT l LOGICAL 0/0", "0A000", "logical"),
     ("START_REPLICATION 0/1000000 TIMELINE 7", "XX000",
      "requested timeline 7 is not in this server's history"),

@@ -59,11 +59,42 @@ static void test_backup_command__leaves_the_rest_alone(void **state)
 	}
 }
 
+static void test_backup_command__knows_where_a_backup_goes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *command;
+		bool is_for_client;
+	} cases[] = {
+		{"BASE_BACKUP", true},
+		{"BASE_BACKUP LABEL 'target' FAST", true},
+		{"BASE_BACKUP (LABEL 'x', TARGET 'client', WAL)", true},
+		{"BASE_BACKUP (LABEL 'TARGET ''server''')", true},
+		{"BASE_BACKUP (TARGET 'server', TARGET_DETAIL '/etc')", false},
+		{"BASE_BACKUP (TARGET 'blackhole')", false},
+		{"BASE_BACKUP (target'server')", false},
+		{"BASE_BACKUP (\"target\" 'server')", false},
+		{"BASE_BACKUP (\"TARGET\" 'server')", false},
+		{"BASE_BACKUP (TARGET 'client', TARGET 'server')", false},
+		{"BASE_BACKUP (TARGET 'Client')", false},
+		{"BASE_BACKUP (TARGET 'client''')", false},
+		{"BASE_BACKUP (TARGET client)", false},
+		{"BASE_BACKUP (TARGET)", false},
+		{"BASE_BACKUP (LABEL 'x", false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (backup_command_is_for_client(cases[i].command) != cases[i].is_for_client) {
+			fail_msg("%s", cases[i].command);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backup_command__asks_and_takes),
 		cmocka_unit_test(test_backup_command__leaves_the_rest_alone),
+		cmocka_unit_test(test_backup_command__knows_where_a_backup_goes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
