@@ -11,5 +11,7 @@
 #include <stdio.h>
 
 void status_screen_write(const json_t *status, FILE *out);
+/* Text in lines of at most 80 columns with that many blanks before each, cut between words. */
+void status_screen_write_paragraph(const char *at, unsigned indent, FILE *out);
 
 #endif

@@ -79,9 +79,11 @@ static char *render_silence(const struct watch *watch, const char *reason)
 	char *text = NULL;
 	size_t length;
 	char since[HUMAN_SIZE];
+	char line[sizeof(((struct error *)NULL)->message) + sizeof("NO ANSWER: ")];
 	FILE *out = open_memstream(&text, &length);
 	double seconds = (double)(time(NULL) - watch->answered_at);
-	fprintf(out, "NO ANSWER: %s\n", reason);
+	snprintf(line, sizeof(line), "NO ANSWER: %s", reason);
+	status_screen_write_paragraph(line, 0, out);
 	if (watch->last != NULL) {
 		fprintf(out, "What follows is %s old.\n\n%s", human_duration(seconds, since),
 			watch->last);

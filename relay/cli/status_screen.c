@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELL_SIZE    512
-#define INDENT       10
-#define TEXT_COLUMNS 70
+#define CELL_SIZE 512
+#define COLUMNS   80
+#define INDENT    10
 
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -67,12 +67,12 @@ static void put_cell(FILE *out, int width, const char *cell)
 }
 
 /* How much of it fits into one line, to the last blank where there is one. */
-static size_t fitting_bytes(const char *at)
+static size_t fitting_bytes(const char *at, size_t room)
 {
 	size_t columns = 0;
 	size_t blank = 0;
 	size_t length = 0;
-	while (at[length] != '\0' && columns < TEXT_COLUMNS) {
+	while (at[length] != '\0' && columns < room) {
 		blank = at[length] == ' ' ? length : blank;
 		do {
 			length++;
@@ -82,12 +82,11 @@ static size_t fitting_bytes(const char *at)
 	return at[length] == '\0' || at[length] == ' ' || blank == 0 ? length : blank;
 }
 
-/* Indented lines, as many as it takes. */
-static void put_paragraph(FILE *out, const char *at)
+void status_screen_write_paragraph(const char *at, unsigned indent, FILE *out)
 {
 	while (*at != '\0') {
-		size_t length = fitting_bytes(at);
-		fprintf(out, "%*s%.*s\n", INDENT, "", (int)length, at);
+		size_t length = fitting_bytes(at, COLUMNS - indent);
+		fprintf(out, "%*s%.*s\n", (int)indent, "", (int)length, at);
 		at += length;
 		at += strspn(at, " ");
 	}
@@ -157,7 +156,7 @@ static void write_upstream(const json_t *status, FILE *out)
 	if (json_is_string(json_object_get(upstream, "last_error"))) {
 		snprintf(last_error, sizeof(last_error), "last error: %s",
 			text(upstream, "last_error", cell));
-		put_paragraph(out, last_error);
+		status_screen_write_paragraph(last_error, INDENT, out);
 	}
 }
 
@@ -194,7 +193,7 @@ static void write_alerts(const json_t *status, FILE *out)
 		fprintf(out, "%s%-9s %s since %s\n", i == 0 ? "\n" : "",
 			text(item, "severity", severity), text(item, "alert", alert),
 			text(item, "since", since));
-		put_paragraph(out, text(item, "text", said));
+		status_screen_write_paragraph(text(item, "text", said), INDENT, out);
 	}
 }
 

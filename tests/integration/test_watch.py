@@ -53,7 +53,7 @@ def test_it_says_when_the_relay_is_gone(relay):
     terminal = watch(relay, columns=150)
     wait_until(lambda: "receivewal" in terminal.text())
     relay.stop()
-    wait_until(lambda: re.search("NO ANSWER: .*\nWhat follows is .* old", terminal.text()))
+    wait_until(lambda: re.search("NO ANSWER: .*\n.*\nWhat follows is .* old", terminal.text()))
     assert "receivewal" in terminal.text(), "what was seen last stays"
     relay.start()
     wait_until(lambda: "NO ANSWER" not in terminal.text())
