@@ -208,6 +208,22 @@ def test_its_charts_are_read_by_key_and_as_tables(tree, chromium):
 
 
 @pytest.mark.long
+def test_who_came_for_a_moment_is_no_curve(tree, chromium):
+    _, hub, _ = tree
+    page = open_page(chromium, hub)
+
+    def named(**lags):
+        standbys = [{"label": label, "lag_bytes": values, "replay_lag_seconds": values}
+                    for label, values in lags.items()]
+        history = {"interval_seconds": 10, "left_out": 0, "destinations": [], "standbys": standbys,
+                   "times": [f"2026-01-02T03:04:{number}0Z" for number in range(4)]}
+        return page.value(f"""(showHistory({json.dumps(history)}), Array.from(
+            document.querySelectorAll("#lags-figure .legend li"), item => item.firstChild.textContent.trim()))""")
+    assert named(long=[1, 2, 3, None], backup=[None, 7, 8, None], new=[None, None, None, 5],
+                 never=[None] * 4) == ["long", "new"]
+
+
+@pytest.mark.long
 def test_it_says_when_the_relay_is_gone_and_when_it_is_back(site, chromium):
     primary = site.primary()
     relay = site.relay(primary)
