@@ -10,5 +10,8 @@
 /* Bytes of the character at text, which ends with a 0 byte somewhere; 0 when there is none. */
 size_t utf8_character_length(const unsigned char *text);
 bool utf8_is_valid(const char *text);
+/* Whether the character at text is one that terminals take for an order: below a blank, DEL,
+ * or U+0080 to U+009F. */
+bool utf8_is_control(const unsigned char *text);
 
 #endif

@@ -200,7 +200,10 @@ static size_t escape(const unsigned char *text, bool is_json, char out[8], size_
 			: *text == '\r' ? 'r'
 					: 't');
 	}
-	if (*text < 0x20 || *text == 0x7f) {
+	if (utf8_is_control(text) && length == 2) {
+		return (size_t)sprintf(out, "\\u%04x", text[1]);
+	}
+	if (utf8_is_control(text)) {
 		return (size_t)sprintf(out, is_json ? "\\u%04x" : "\\x%02x", *text);
 	}
 	if (length == 0) {

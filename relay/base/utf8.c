@@ -38,3 +38,9 @@ bool utf8_is_valid(const char *text)
 	}
 	return true;
 }
+
+bool utf8_is_control(const unsigned char *text)
+{
+	return *text < 0x20 || *text == 0x7f ||
+	       (*text == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
+}

@@ -22,7 +22,7 @@ static void make_printable(char *text)
 	unsigned char *at = (unsigned char *)text;
 	while (*at != '\0') {
 		size_t length = utf8_character_length(at);
-		if (length == 0 || *at < 0x20 || *at == 0x7f) {
+		if (length == 0 || utf8_is_control(at)) {
 			*at = '?';
 			length = 1;
 		}

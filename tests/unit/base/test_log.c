@@ -137,10 +137,10 @@ static void test_log__lets_nobody_forge_a_line(void **state)
 	char *text;
 
 	configure(fixture, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-	log_info("a\nb", "x\r\n2026-01-01 ERROR: y\t\x1b[31m\x7f \xc3\xbc \xff\xc3");
+	log_info("a\nb", "x\r\n2026-01-01 ERROR: y\t\x1b[31m\x7f \xc3\xbc \xff\xc2\x9b\xc3");
 	text = contents(fixture->path);
 	assert_non_null(strstr(text,
-		"INFO: a\\nb: x\\r\\n2026-01-01 ERROR: y\\t\\x1b[31m\\x7f \xc3\xbc \\xff\\xc3\n"));
+		"INFO: a\\nb: x\\r\\n2026-01-01 ERROR: y\\t\\x1b[31m\\x7f \xc3\xbc \\xff\\u009b\\xc3\n"));
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 	free(text);
 }

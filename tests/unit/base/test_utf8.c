@@ -55,11 +55,26 @@ static void test_utf8__judges_whole_texts(void **state)
 	assert_false(utf8_is_valid("helic\xc3"));
 }
 
+static void test_utf8__knows_what_is_an_order_to_a_terminal(void **state)
+{
+	static const char *const controls[] = {"\1", "\n", "\x1f", "\x7f", "\xc2\x80", "\xc2\x9f"};
+	static const char *const others[] = {" ", "~", "\xc2\xa0", "\xc3\x9b", "\xc2"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++) {
+		assert_true(utf8_is_control((const unsigned char *)controls[i]));
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		assert_false(utf8_is_control((const unsigned char *)others[i]));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_utf8__measures_characters),
 		cmocka_unit_test(test_utf8__judges_whole_texts),
+		cmocka_unit_test(test_utf8__knows_what_is_an_order_to_a_terminal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,7 @@ static void test_snapshot__makes_text_printable_utf8(void **state)
 		{"line\nbreak\x7f\x01", "line?break??"},
 		{"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
 		{"\xe2\x82\xac \xf0\x9f\x90\x98", "\xe2\x82\xac \xf0\x9f\x90\x98"},
+		{"\xc2\x9b" "31m\xc2\x80\xc2\x9f\xc2\xa0", "??31m????\xc2\xa0"}, /* a terminal's orders */
 		{"\xff\xfe", "??"},
 		{"\xc0\xaf", "??"},           /* overlong */
 		{"\xe0\x9f\xbf", "???"},      /* overlong */
