@@ -72,7 +72,8 @@ enum retention_reason {
 struct retention_decision {
 	lsn_t horizon_lsn;
 	enum retention_reason reason;
-	size_t holder;     /* with RETENTION_BY_HOLDER: index into holders */
+	size_t holder;       /* with RETENTION_BY_HOLDER: index into holders */
+	uint64_t room_bytes; /* with max_bytes: for whole segments up to the one being written */
 	lsn_t ceiling_lsn; /* nobody can hold WAL from before this; 0: no ceiling, or not reached */
 	size_t lost_count;
 	bool is_archive_lost; /* WAL goes that the archive has not taken */

@@ -41,7 +41,7 @@ struct wal_store_options {
 	uint64_t link_bytes;   /* likewise, as far as max_bytes lets it, for batches of the link */
 	uint64_t max_bytes;    /* never more on disk; 0: no limit */
 	uint64_t min_free_bytes; /* below this the store is full: stop receiving */
-	struct pins *pins;     /* kept like slots, and ended at their time; NULL: none */
+	struct pins *pins;       /* kept like slots, and ended at their time; NULL: none */
 	const struct durable_operations *operations; /* NULL: the system's; for tests */
 };
 
@@ -62,13 +62,17 @@ struct wal_store_stats {
 	uint64_t flushes;        /* fdatasync rounds since open */
 	lsn_t horizon_lsn;       /* retention keeps from here */
 	char horizon_reason[96]; /* "retain_size", "slot \"s1\"", ... */
+	uint64_t retain_bytes;   /* retain_size */
+	/* What max_size leaves for whole segments up to the one being written; 0: it sets no
+	 * bounds, or that is not known yet. */
+	uint64_t room_bytes;
 	/* Acknowledged, and then not part of the timeline that was followed; the last such event
 	 * since open, and all of them together. */
 	tli_t lost_tli; /* 0: there was none */
 	lsn_t lost_from_lsn;
 	lsn_t lost_to_lsn;
 	uint64_t lost_bytes;
-	bool is_full;            /* min_free or max_size stops receiving */
+	bool is_full; /* min_free or max_size stops receiving */
 	char full_reason[160];
 };
 
@@ -161,8 +165,8 @@ enum wal_want_step {
 
 /* Without a filler nothing is ever wanted. */
 void wal_store_set_filler(struct wal_store *store, bool has_filler);
-/* Any thread, for a reader that was told WAL_READ_GONE: true: it is on its way, or will be, wait for
- * WAL_STORE_FILLED and read again. Cheap when asked again. */
+/* Any thread, for a reader that was told WAL_READ_GONE: true: it is on its way, or will be, wait
+ * for WAL_STORE_FILLED and read again. Cheap when asked again. */
 bool wal_store_want(struct wal_store *store, tli_t tli, lsn_t lsn);
 /* The filler's thread. */
 enum wal_want_step wal_store_next_want(struct wal_store *store, struct wal_want *want_out);

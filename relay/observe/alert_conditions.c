@@ -8,6 +8,8 @@
 
 #include "base/human.h"
 #include "destination/calendar.h"
+#include "observe/pace.h"
+#include "observe/slot_outlook.h"
 #include "observe/snapshot.h"
 
 #define SECOND              INT64_C(1000000)
@@ -198,23 +200,56 @@ struct holder {
 	enum alert_kind lost;
 };
 
+static void say_room(
+	struct alert_condition *condition, const char *says, const struct slot_outlook *outlook)
+{
+	char safe_text[HUMAN_SIZE], left[HUMAN_SIZE];
+	double seconds = outlook->safe_seconds;
+	if (!outlook->has_limit) {
+		alert_condition_say(condition, "%s", says);
+		return;
+	}
+	human_bytes(outlook->safe_bytes, safe_text);
+	/* A pace that takes years is none. */
+	if (seconds < 0 || seconds > (double)(1000 * DAY / SECOND)) {
+		alert_condition_say(
+			condition, "%s; it is lost when %s more have come", says, safe_text);
+	} else {
+		alert_condition_say(condition,
+			"%s; it is lost when %s more have come, at the present pace in %s", says,
+			safe_text, time_text((int64_t)(seconds * (double)SECOND), left));
+		alert_condition_figure(condition, "safe_seconds", (uint64_t)seconds);
+	}
+	alert_condition_figure(condition, "safe_bytes", outlook->safe_bytes);
+}
+
+static bool is_near(uint64_t retained, uint64_t max, const struct slot_outlook *outlook)
+{
+	return max != 0 &&
+	       (retained >= percent_of(max, SLOT_NEAR_PERCENT) ||
+		       (outlook->has_limit && retained > 0 &&
+			       outlook->safe_bytes <= percent_of(max, 100 - SLOT_NEAR_PERCENT)));
+}
+
 /* True: there is something to say of it. */
 static bool find_holder(const struct holder *holder, const char *name, bool is_lost,
-	uint64_t retained, uint64_t max, struct alert_conditions *out)
+	uint64_t retained, uint64_t max, const struct slot_outlook *outlook,
+	struct alert_conditions *out)
 {
-	char retained_text[HUMAN_SIZE], max_text[HUMAN_SIZE];
+	char retained_text[HUMAN_SIZE], max_text[HUMAN_SIZE], says[ALERT_TEXT_SIZE];
 	if (is_lost) {
 		struct alert_condition *condition = alert_conditions_add(out, holder->lost, name);
 		alert_condition_say(condition, "%s \"%s\" is lost: max_size took WAL it needs",
 			holder->what, name);
 		return true;
 	}
-	if (max == 0 || retained < percent_of(max, SLOT_NEAR_PERCENT)) {
+	if (!is_near(retained, max, outlook)) {
 		return false;
 	}
 	struct alert_condition *condition = alert_conditions_add(out, holder->near_limit, name);
-	alert_condition_say(condition, "%s \"%s\" holds %s of WAL; max_size is %s", holder->what,
+	snprintf(says, sizeof(says), "%s \"%s\" holds %s of WAL; max_size is %s", holder->what,
 		name, human_bytes(retained, retained_text), human_bytes(max, max_text));
+	say_room(condition, says, outlook);
 	alert_condition_figure(condition, "retained_bytes", retained);
 	alert_condition_figure(condition, "limit_bytes", max);
 	return true;
@@ -225,9 +260,11 @@ static void find_slots(const struct alert_input *input, struct alert_conditions 
 	static const struct holder holder = {"slot", ALERT_SLOT_NEAR_LIMIT, ALERT_SLOT_LOST};
 	for (size_t i = 0; i < input->snapshot->slot_count; i++) {
 		const struct slot_stats *slot = &input->snapshot->slots[i];
+		struct slot_outlook outlook;
+		slot_outlook_find(input->snapshot, slot->restart_lsn, slot->lost, &outlook);
 		(void)find_holder(&holder, slot->name, slot->lost,
 			snapshot_retained_bytes(input->snapshot, slot),
-			input->thresholds->spool_max_bytes, out);
+			input->thresholds->spool_max_bytes, &outlook, out);
 	}
 }
 
@@ -239,9 +276,11 @@ static void find_pins(const struct alert_input *input, struct alert_conditions *
 		const struct pin_stats *pin = &input->snapshot->pins[i];
 		bool is_ending =
 			pin->expires_us != PIN_FOREVER_US && input->now_us >= pins_warning_us(pin);
+		struct slot_outlook outlook;
+		slot_outlook_find(input->snapshot, pin->lsn, pin->lost, &outlook);
 		if (find_holder(&holder, pin->name, pin->lost,
 			    snapshot_pinned_bytes(input->snapshot, pin),
-			    input->thresholds->spool_max_bytes, out) ||
+			    input->thresholds->spool_max_bytes, &outlook, out) ||
 			!is_ending) {
 			continue;
 		}

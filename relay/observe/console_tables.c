@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "observe/console_promotion.h"
+#include "observe/slot_outlook.h"
 #include "observe/usage.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -121,6 +122,9 @@ static const struct pg_typed_column slot_columns[] = {
 	{"restart_lsn", PG_TYPE_LSN},
 	{"retained_bytes", PG_TYPE_INT8},
 	{"is_lost", PG_TYPE_BOOL},
+	{"wal_status", PG_TYPE_TEXT},
+	{"safe_wal_size", PG_TYPE_INT8},
+	{"safe_time", PG_TYPE_INTERVAL},
 };
 
 static const struct pg_typed_column pin_columns[] = {
@@ -334,6 +338,19 @@ static void fill_destinations(const struct snapshot *snapshot, struct console_re
 	}
 }
 
+/* As pg_replication_slots; how long that is at the present pace of the WAL. */
+static void put_outlook(const struct snapshot *snapshot, const struct slot_stats *slot,
+	struct console_result *result)
+{
+	struct slot_outlook outlook;
+	slot_outlook_find(snapshot, slot->restart_lsn, slot->lost, &outlook);
+	console_put_text(result, slot_wal_status_name(outlook.status));
+	console_put_number(
+		result, outlook.has_limit && !slot->lost ? outlook.safe_bytes : CONSOLE_NOT_KNOWN);
+	console_put_interval(
+		result, outlook.safe_seconds < 0 ? -1 : (int64_t)(outlook.safe_seconds * 1e6));
+}
+
 static void fill_slots(const struct snapshot *snapshot, struct console_result *result)
 {
 	for (size_t i = 0; i < snapshot->slot_count; i++) {
@@ -348,6 +365,7 @@ static void fill_slots(const struct snapshot *snapshot, struct console_result *r
 		console_put_lsn(result, slot->restart_lsn);
 		console_put_number(result, snapshot_retained_bytes(snapshot, slot));
 		console_put_bool(result, slot->lost);
+		put_outlook(snapshot, slot, result);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "observe/history_json.h"
 #include "observe/json_values.h"
 #include "observe/promotion.h"
+#include "observe/slot_outlook.h"
 #include "observe/status_alerts.h"
 #include "observe/usage.h"
 
@@ -218,6 +219,19 @@ static json_t *upstream_link_value(const struct upstream_stats *upstream)
 	return object;
 }
 
+/* null: max_size sets no bounds, or it holds nothing. */
+static void put_outlook(
+	json_t *object, const struct snapshot *snapshot, const struct slot_stats *slot)
+{
+	struct slot_outlook outlook;
+	slot_outlook_find(snapshot, slot->restart_lsn, slot->lost, &outlook);
+	const char *status = slot_wal_status_name(outlook.status);
+	json_put(object, "wal_status", status == NULL ? json_null() : json_string(status));
+	json_put(object, "safe_wal_bytes",
+		outlook.has_limit ? json_bytes(outlook.safe_bytes) : json_null());
+	json_put(object, "safe_seconds", json_seconds(outlook.safe_seconds));
+}
+
 static json_t *slot_object(const struct snapshot *snapshot, const struct slot_stats *slot)
 {
 	json_t *object = json_object();
@@ -230,6 +244,7 @@ static json_t *slot_object(const struct snapshot *snapshot, const struct slot_st
 		slot->restart_tli == 0 ? json_null() : json_integer(slot->restart_tli));
 	json_put(object, "lost", json_boolean(slot->lost));
 	json_put(object, "retained_bytes", json_bytes(snapshot_retained_bytes(snapshot, slot)));
+	put_outlook(object, snapshot, slot);
 	return object;
 }
 

@@ -71,13 +71,18 @@ static struct wish oldest_wish(const struct retention_input *input)
 	return oldest;
 }
 
+static uint64_t room_bytes(const struct retention_input *input)
+{
+	uint64_t room = lsn_minus(input->max_bytes, input->other_bytes);
+	return room - room % input->segment_bytes;
+}
+
 /* The lowest segment start from which all that is kept fits under max_bytes. */
-static lsn_t ceiling_lsn(const struct retention_input *input)
+static lsn_t ceiling_lsn(const struct retention_input *input, uint64_t room)
 {
 	lsn_t end =
 		lsn_segment_start(input->received_lsn, input->segment_bytes) + input->segment_bytes;
-	uint64_t room = lsn_minus(input->max_bytes, input->other_bytes);
-	return lsn_minus(end, room - room % input->segment_bytes);
+	return lsn_minus(end, room);
 }
 
 static int compare_neediest(const void *a, const void *b, void *context)
@@ -114,7 +119,8 @@ void retention_decide(const struct retention_input *input, struct retention_deci
 	struct retention_decision decision = {
 		.horizon_lsn = wish.lsn, .reason = wish.reason, .holder = wish.holder};
 	if (input->max_bytes > 0) {
-		lsn_t ceiling = ceiling_lsn(input);
+		decision.room_bytes = room_bytes(input);
+		lsn_t ceiling = ceiling_lsn(input, decision.room_bytes);
 		decision.exceeds_max = ceiling > tail_lsn(input);
 		decision.ceiling_lsn = lsn_min(ceiling, tail_lsn(input));
 	}

@@ -271,6 +271,7 @@ static void publish_horizon(struct wal_store *store, const struct retention_inpu
 
 	pthread_mutex_lock(&keeper->lock);
 	keeper->horizon_lsn = decision->horizon_lsn;
+	keeper->room_bytes = input->max_bytes == 0 ? 0 : lsn_max(decision->room_bytes, 1);
 	(void)retention_reason_format(input, decision, keeper->horizon_reason);
 	pthread_mutex_unlock(&keeper->lock);
 }

@@ -216,6 +216,8 @@ void wal_store_read_stats(struct wal_store *store, struct wal_store_stats *stats
 	pthread_mutex_lock(&keeper->lock);
 	stats.disk_free_bytes = keeper->free_bytes;
 	stats.horizon_lsn = keeper->horizon_lsn;
+	stats.retain_bytes = keeper->limits.retain_bytes;
+	stats.room_bytes = keeper->room_bytes;
 	stats.lost_tli = keeper->lost_tli;
 	stats.lost_from_lsn = keeper->lost_from_lsn;
 	stats.lost_to_lsn = keeper->lost_to_lsn;

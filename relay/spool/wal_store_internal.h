@@ -127,6 +127,7 @@ struct wal_keeper {
 	char full_reason[160];
 	lsn_t horizon_lsn;
 	char horizon_reason[96];
+	uint64_t room_bytes; /* as in wal_store_stats */
 	tli_t lost_tli;
 	lsn_t lost_from_lsn;
 	lsn_t lost_to_lsn;

@@ -7,6 +7,7 @@
 
 #include "fake_readers.h"
 #include "observe/alert_conditions.h"
+#include "observe/pace.h"
 
 #define SECOND INT64_C(1000000)
 #define DAY    (24 * 3600 * SECOND)
@@ -19,6 +20,7 @@ static struct alert_watch watch;
 static struct alert_standby standby;
 static struct alert_certificate certificate;
 static size_t certificate_count;
+static double per_second;
 static struct alert_conditions conditions;
 
 static int setup(void **state)
@@ -30,6 +32,7 @@ static int setup(void **state)
 		.name = "far", .destination = "west", .is_here = true, .is_counted_on = true};
 	watch = (struct alert_watch){.standbys = &standby, .count = 1};
 	certificate_count = 0;
+	per_second = PACE_UNKNOWN;
 	return 0;
 }
 
@@ -47,6 +50,7 @@ static void check(const char *expected)
 	size_t length;
 	struct snapshot snapshot;
 	snapshot_take(&(struct snapshot_sources){.relay_name = "r"}, &snapshot);
+	snapshot.upstream_pace.wal_per_second = per_second;
 	const struct alert_input input = {.snapshot = &snapshot,
 		.watch = &watch,
 		.thresholds = &thresholds,
@@ -173,6 +177,33 @@ static void test_alert_conditions__slots_of_ours(void **state)
 	check("slot_near_limit near: slot \"near\" holds 80.0 MB of WAL; max_size is 100 MB "
 	      "{\"retained_bytes\": 83886080, \"limit_bytes\": 104857600}\n"
 	      "slot_lost gone: slot \"gone\" is lost: max_size took WAL it needs {}\n");
+}
+
+static void test_alert_conditions__says_how_much_may_come_before_a_slot_is_lost(void **state)
+{
+	(void)state;
+	thresholds.spool_max_bytes = 100 * MB;
+	fake_readers.store.received_lsn = 200 * MB;
+	fake_readers.store.room_bytes = 90 * MB;
+	fake_readers_add_slot("near", 128 * MB);
+	fake_readers_add_slot("fine", 160 * MB);
+	check("slot_near_limit near: slot \"near\" holds 72.0 MB of WAL; max_size is 100 MB; it is "
+	      "lost when 18.0 MB more have come {\"safe_bytes\": 18874368, "
+	      "\"retained_bytes\": 75497472, \"limit_bytes\": 104857600}\n");
+}
+
+static void test_alert_conditions__says_how_long_that_takes(void **state)
+{
+	(void)state;
+	thresholds.spool_max_bytes = 100 * MB;
+	fake_readers.store.received_lsn = 200 * MB;
+	fake_readers.store.room_bytes = 90 * MB;
+	fake_readers_add_slot("near", 128 * MB);
+	per_second = 1024;
+	check("slot_near_limit near: slot \"near\" holds 72.0 MB of WAL; max_size is 100 MB; it is "
+	      "lost when 18.0 MB more have come, at the present pace in 5 h 7 min "
+	      "{\"safe_seconds\": 18432, \"safe_bytes\": 18874368, \"retained_bytes\": 75497472, "
+	      "\"limit_bytes\": 104857600}\n");
 }
 
 static void test_alert_conditions__pins(void **state)
@@ -314,6 +345,8 @@ int main(void)
 		TEST(test_alert_conditions__lag_in_bytes_and_in_time),
 		TEST(test_alert_conditions__a_standby_that_is_away),
 		TEST(test_alert_conditions__slots_of_ours),
+		TEST(test_alert_conditions__says_how_much_may_come_before_a_slot_is_lost),
+		TEST(test_alert_conditions__says_how_long_that_takes),
 		TEST(test_alert_conditions__pins),
 		TEST(test_alert_conditions__acknowledged_wal_that_was_left_behind),
 		TEST(test_alert_conditions__the_upstream),

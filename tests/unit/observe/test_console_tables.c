@@ -176,6 +176,15 @@ static void test_console_tables__shows_who_holds_wal(void **state)
 	assert_int_equal(console_result_row_count(&result), 3);
 	assert_int_equal(cell(0, "retained_bytes")->integer, 0x1000100);
 	assert_true(cell(1, "is_lost")->boolean);
+	assert_string_equal(cell(0, "wal_status")->text, "extended");
+	assert_string_equal(cell(1, "wal_status")->text, "lost");
+	assert_true(cell(2, "wal_status")->is_null);
+	assert_true(cell(0, "safe_wal_size")->is_null);
+	fake_readers.store.room_bytes = 0x3000000;
+	fill(CONSOLE_SHOW_SLOTS);
+	assert_int_equal(cell(0, "safe_wal_size")->integer, 0x3000000 - 0x1000100);
+	assert_true(cell(1, "safe_wal_size")->is_null);
+	assert_true(cell(0, "safe_time")->is_null);
 	assert_true(cell(2, "restart_lsn")->is_null);
 	fill(CONSOLE_SHOW_PINS);
 	assert_int_equal(console_result_row_count(&result), 2);

@@ -92,6 +92,9 @@ static void test_status__tells_standbys_and_slots(void **state)
 	assert_string_equal(text_at(slot, "restart_lsn"), "0/2000100");
 	assert_int_equal(number_at(slot, "retained_bytes"), 16777216);
 	assert_true(json_is_false(json_object_get(slot, "lost")));
+	assert_string_equal(text_at(slot, "wal_status"), "extended");
+	assert_true(json_is_null(json_object_get(slot, "safe_wal_bytes")));
+	assert_true(json_is_null(json_object_get(slot, "safe_seconds")));
 	json_decref(root);
 }
 

@@ -49,6 +49,10 @@ static void describe(const struct row *row, char *out, size_t size)
 		length += (size_t)snprintf(out + length, size - length, "%s%s", i ? " " : ", lost ",
 			input.holders[lost[i]].name);
 	}
+	if (input.max_bytes > 0) {
+		assert_int_equal(decision.room_bytes % MB(1), 0);
+		assert_true(decision.room_bytes <= input.max_bytes);
+	}
 	snprintf(out + length, size - length, "%s%s",
 		decision.is_archive_lost ? ", archive lost" : "",
 		decision.exceeds_max ? ", exceeds" : "");
