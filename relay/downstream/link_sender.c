@@ -226,16 +226,12 @@ static bool is_checked(struct link_sender *sender)
 	return true;
 }
 
-/* At the end of what is there nothing has to be read to know what comes then. */
+/* At the end of what is there nothing has to be read to know what comes then. Before what is held
+ * there is an end too, and what comes then may be had from the upstream. */
 static enum wal_fill fill_at_end(struct wal_stream *stream, struct error *err)
 {
 	struct wal_span span;
-	switch (wal_cursor_peek(stream->cursor, WAL_DATA_BYTES_MAX, &span, err)) {
-	case WAL_READ_DATA: return WAL_FILL_ENOUGH;
-	case WAL_READ_WAIT: return WAL_FILL_AT_TIP;
-	case WAL_READ_TIMELINE_END: return WAL_FILL_TIMELINE_END;
-	default: return WAL_FILL_FAILED;
-	}
+	return wal_sender_peek(stream, WAL_DATA_BYTES_MAX, &span, err);
 }
 
 /* A batch goes whole. */

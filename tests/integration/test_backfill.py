@@ -1,10 +1,11 @@
 """WAL from before what a relay holds comes from its upstream when a standby asks for it."""
 import re
+import shutil
 
 from support.load import assert_same_rows
 from support.replication import command
 from support.wait import wait_until
-from support.wal import assert_same_wal
+from support.wal import assert_same_wal, format_lsn, segment_name, segment_start, segments
 
 MB = 1 << 20
 ROWS = "SELECT generate_series(1, 20000) AS a, 'some text to fill segments' AS b"
@@ -19,6 +20,11 @@ def old_clone(site, primary, name="standby"):
 def write(primary, table):
     primary.execute(f"CREATE TABLE {table} AS {ROWS}")
     return primary.switch_wal()
+
+
+def edge_end(edge):
+    """Of what a relay that is stopped holds in whole segments."""
+    return segment_start(segments(edge.spool)[-1], MB)
 
 
 def follow(standby, relay, wait=True):
@@ -77,6 +83,57 @@ def test_an_edge_gets_it_through_its_hub(site):
     assert_same_rows(primary, standby, ["a", "b"])
     edge.wait_for_log("came from the upstream")
     hub.wait_for_log("came from the upstream")
+
+
+def behind_a_link(edge):
+    return edge.status()["upstream_link"] is not None
+
+
+def test_edges_that_begin_before_their_hub_get_it_once(site):
+    """Over the link: what relays ask for is fetched as for standbys, and shared."""
+    primary = site.primary(wal_segsize=1)
+    begin = primary.flush_lsn() // MB * MB
+    for table in "abc":
+        write(primary, table)
+    primary.execute("CHECKPOINT")
+    hub = site.relay(primary, "hub", spool={"retain_size": "2GB"})
+    assert int(hub.metric("spool_oldest_lsn_bytes")) > begin + 2 * MB
+    edges = [site.relay(hub, name, upstream={"start": format_lsn(begin)},
+                        spool={"retain_size": "2GB"}) for name in ("one", "two")]
+    end = write(primary, "d")
+    for edge in edges:
+        edge.wait_flushed(end)
+        assert behind_a_link(edge)
+        assert edge.metric("spool_oldest_lsn_bytes") == begin
+    for relay in (hub, *edges):
+        names = assert_same_wal(relay.spool, primary.pg_wal, end, MB)
+        assert names[0] == segment_name(1, begin, MB)
+    asked = asked_segments(primary)
+    assert len(asked) == len(set(asked)), asked
+
+
+def test_an_edge_goes_on_behind_a_hub_whose_spool_was_lost(site):
+    """The edge was away too, and is further behind than where the new spool begins."""
+    primary = site.primary(wal_segsize=1)
+    hub = site.relay(primary, "hub")
+    edge = site.relay(hub, "edge")
+    standby = site.standby(primary, edge, "standby")
+    edge.wait_flushed(write(primary, "a"))
+    edge.stop()
+    hub.kill9()
+    shutil.rmtree(hub.data_dir)
+    for table in "bcd":
+        write(primary, table)
+    primary.execute("CHECKPOINT")
+    hub.start()
+    assert int(hub.metric("spool_oldest_lsn_bytes")) > edge_end(edge)
+    edge.start()
+    end = write(primary, "e")
+    edge.wait_flushed(end)
+    hub.wait_for_log("came from the upstream")
+    standby.catch_up(primary)
+    assert_same_rows(primary, standby, ["a", "b", "c", "d", "e"])
+    assert_same_wal(edge.spool, primary.pg_wal, end, MB)
 
 
 def test_what_the_upstream_has_no_longer_is_refused_as_ever(site):
