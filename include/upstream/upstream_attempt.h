@@ -12,6 +12,7 @@
 #include "upstream/upstream_failure.h"
 #include "upstream/upstream_handshake.h"
 #include "upstream/upstream_session.h"
+#include "upstream/upstream_survey.h"
 #include "upstream/wal_receiver.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct upstream_attempt_options {
 	const struct upstream_options *upstream; /* must outlive the attempt */
 	bool slot_is_missing; /* START_REPLICATION said so in an earlier attempt */
 	bool avoids_link;     /* asks for a plain stream even of a relay */
+	unsigned refusals;    /* in a row: as many servers of conninfo are passed over */
 	lsn_t doubted_lsn;    /* as in wal_receiver_options */
 	void (*on_connected)(void *context);
 	void (*on_handshake)(void *context);    /* it is known whom we follow, and from where */
@@ -35,6 +37,8 @@ struct upstream_attempt_options {
 
 struct upstream_attempt {
 	struct upstream_attempt_options options;
+	struct upstream_survey survey;
+	size_t candidates; /* servers that answered; 0: conninfo names one alone, or none did */
 	struct upstream_session session;
 	struct upstream_handshake handshake;
 	struct wal_receiver receiver;

@@ -13,6 +13,7 @@
 #include "upstream/upstream.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum upstream_failure {
 	UPSTREAM_FAILURE_LOST,     /* no connection, or it broke, or the server said no */
@@ -40,6 +41,11 @@ struct upstream_failure_rule {
 	"TO LSN at the console, or \"walrelay reset --from LSN\"."
 
 const struct upstream_failure_rule *upstream_failure_rule(enum upstream_failure failure);
+/* What follows where `candidates` servers may be followed: one that is refused for what it is is
+ * passed over until all have been, and only then does its own rule hold. Counts refusals in a row
+ * in *refusals; whoever gets a stream begins anew. */
+const struct upstream_failure_rule *upstream_failure_judge(
+	enum upstream_failure failure, size_t candidates, unsigned *refusals);
 
 /* What a server's error means. Both texts may be NULL. */
 enum upstream_failure upstream_failure_of_server(const char *sqlstate, const char *message);

@@ -31,7 +31,8 @@ struct upstream_session_options {
 	struct loop *loop;
 	const char *conninfo;         /* of the user; replication=true is added */
 	const char *application_name; /* unless conninfo has one */
-	/* In place of those of conninfo, where several may stand; NULL: as there. */
+	/* In place of those of conninfo, and like those perhaps several between commas; NULL: as
+	 * there. Needed while it is opened. */
 	const char *host;
 	const char *host_address; /* "": none */
 	const char *port;

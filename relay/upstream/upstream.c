@@ -41,6 +41,7 @@ struct upstream {
 	struct wal_watcher *watcher;
 	enum upstream_state state;
 	unsigned failed_tries;
+	unsigned refusals; /* in a row, by servers that could not be followed */
 	int64_t streaming_since_us;
 	struct error_repeat repeat;
 	bool has_connected;     /* ever */
@@ -133,7 +134,8 @@ static void store_failure(struct upstream *upstream, const struct upstream_failu
 	pthread_mutex_lock(&upstream->mutex);
 	snprintf(upstream->stats.last_error, sizeof(upstream->stats.last_error), "%s%s%s",
 		err->message, err->detail[0] != '\0' ? ": " : "", err->detail);
-	upstream->stats.has_gap = rule->has_gap;
+	upstream->stats.has_gap =
+		rule->has_gap || (upstream->stats.has_gap && upstream->refusals > 1);
 	upstream->stats.has_diverged = rule->has_diverged;
 	if (rule->has_gap) {
 		upstream->stats.server_end_lsn = lsn_max(
@@ -155,7 +157,8 @@ static void count_link_failure(struct upstream *upstream)
 static void on_failed(void *context, enum upstream_failure failure, const struct error *err)
 {
 	struct upstream *upstream = context;
-	const struct upstream_failure_rule *rule = upstream_failure_rule(failure);
+	const struct upstream_failure_rule *rule =
+		upstream_failure_judge(failure, upstream->attempt.candidates, &upstream->refusals);
 	int64_t now_us = loop_refresh_now_us(upstream->options.loop);
 
 	if (upstream->is_stopping) {
@@ -217,6 +220,7 @@ static void on_streaming(void *context)
 
 	upstream->streaming_since_us = loop_now_us(upstream->options.loop);
 	upstream->slot_is_missing = false;
+	upstream->refusals = 0;
 	upstream->doubted_lsn = LSN_INVALID;
 	error_repeat_reset(&upstream->repeat);
 	enter(upstream, UPSTREAM_STREAMING);
@@ -258,7 +262,6 @@ static void on_received(void *context)
 static void on_timeline_end(void *context)
 {
 	struct upstream *upstream = context;
-
 	/* A timeline may end before its stream brought a message. */
 	if (upstream->state == UPSTREAM_STREAMING) {
 		enter(upstream, UPSTREAM_CONNECTING);
@@ -267,9 +270,7 @@ static void on_timeline_end(void *context)
 
 static void on_stopped(void *context)
 {
-	struct upstream *upstream = context;
-
-	loop_defer(upstream->options.loop, finish_stop, upstream);
+	loop_defer(((struct upstream *)context)->options.loop, finish_stop, context);
 }
 
 /* The spool tells when it has room; the deadline only covers what nobody tells. */
@@ -297,6 +298,7 @@ static void try_now(struct upstream *upstream)
 		.upstream = &upstream->options,
 		.slot_is_missing = upstream->slot_is_missing,
 		.avoids_link = upstream->link_failures >= LINK_FAILURES_MAX,
+		.refusals = upstream->refusals,
 		.doubted_lsn = upstream->doubted_lsn,
 		.on_connected = on_connected,
 		.on_handshake = on_handshake,
@@ -396,7 +398,6 @@ void upstream_read_stats(struct upstream *upstream, struct upstream_stats *stats
 static void start_on_loop(void *context)
 {
 	struct upstream *upstream = context;
-
 	assert(upstream->state == UPSTREAM_IDLE);
 	try_now(upstream);
 }
@@ -473,6 +474,7 @@ static void take_names(struct upstream *upstream, struct upstream_options *optio
 static void connect_anew(struct upstream *upstream)
 {
 	upstream->failed_tries = 0;
+	upstream->refusals = 0;
 	upstream->slot_is_missing = false;
 	error_repeat_reset(&upstream->repeat);
 	if (upstream->state == UPSTREAM_CONNECTING) {

@@ -6,7 +6,10 @@
  */
 #include "upstream/upstream_attempt.h"
 
+#include "base/log.h"
+
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SILENT_US INT64_C(60000000)
@@ -24,6 +27,7 @@ void upstream_attempt_end(struct upstream_attempt *attempt)
 		return;
 	}
 	attempt->is_open = false;
+	upstream_survey_close(&attempt->survey);
 	wal_receiver_end(&attempt->receiver, true);
 	upstream_session_close(&attempt->session);
 	upstream_handshake_release(&attempt->handshake);
@@ -190,15 +194,78 @@ static void on_lost(void *context, const struct error *err)
 	fail(attempt, UPSTREAM_FAILURE_LOST, err);
 }
 
+/* hosts NULL: those of conninfo, as they stand there. */
+static bool open_session(
+	struct upstream_attempt *attempt, const struct upstream_hosts *hosts, struct error *err)
+{
+	const struct upstream_options *upstream = attempt->options.upstream;
+	struct upstream_session_options session = {
+		.loop = upstream->loop,
+		.conninfo = upstream->conninfo,
+		.application_name = upstream->relay_name,
+		.on_connected = on_connected,
+		.on_lost = on_lost,
+		.context = attempt,
+	};
+	char *names, *addresses, *ports;
+	bool ok;
+
+	if (hosts == NULL) {
+		return upstream_session_open(&attempt->session, &session, err);
+	}
+	session.host = names = upstream_hosts_join(hosts, UPSTREAM_HOSTS_NAME);
+	session.host_address = addresses = upstream_hosts_join(hosts, UPSTREAM_HOSTS_ADDRESS);
+	session.port = ports = upstream_hosts_join(hosts, UPSTREAM_HOSTS_PORT);
+	ok = upstream_session_open(&attempt->session, &session, err);
+	free(names);
+	free(addresses);
+	free(ports);
+	return ok;
+}
+
+/* Two that both may be followed and are on different timelines: one of them is not what it was. */
+static void tell_split(const struct upstream_survey *survey)
+{
+	const struct upstream_hosts *hosts = &survey->hosts;
+
+	if (!upstream_survey_is_split(survey)) {
+		return;
+	}
+	for (size_t i = 0; i < upstream_hosts_answered(hosts); i++) {
+		const struct upstream_host *host = &hosts->items[i];
+
+		log_warning("upstream", "%s:%s answers on timeline %u at " LSN_FORMAT "%s",
+			host->name[0] != '\0' ? host->name : host->address, host->port, host->tli,
+			LSN_ARGS(host->lsn), i == 0 ? ": it is tried first" : "");
+	}
+}
+
+static void on_surveyed(void *context)
+{
+	struct upstream_attempt *attempt = context;
+	struct upstream_hosts *hosts = &attempt->survey.hosts;
+	struct error err;
+	bool ok;
+
+	attempt->candidates = upstream_hosts_answered(hosts);
+	upstream_hosts_order(hosts, attempt->options.refusals);
+	tell_split(&attempt->survey);
+	ok = open_session(attempt, hosts, &err);
+	if (ok) {
+		upstream_survey_close(&attempt->survey);
+	} else {
+		fail(attempt, UPSTREAM_FAILURE_LOST, &err);
+	}
+}
+
 bool upstream_attempt_start(struct upstream_attempt *attempt,
 	const struct upstream_attempt_options *options, struct error *err)
 {
-	const struct upstream_session_options session = {
+	const struct upstream_survey_options survey = {
 		.loop = options->upstream->loop,
 		.conninfo = options->upstream->conninfo,
 		.application_name = options->upstream->relay_name,
-		.on_connected = on_connected,
-		.on_lost = on_lost,
+		.on_done = on_surveyed,
 		.context = attempt,
 	};
 
@@ -210,7 +277,8 @@ bool upstream_attempt_start(struct upstream_attempt *attempt,
 		return false;
 	}
 	attempt->is_open = true;
-	if (!upstream_session_open(&attempt->session, &session, err)) {
+	if (!upstream_survey_start(&attempt->survey, &survey) &&
+		!open_session(attempt, NULL, err)) {
 		upstream_attempt_end(attempt);
 		return false;
 	}

@@ -29,6 +29,32 @@ const struct upstream_failure_rule *upstream_failure_rule(enum upstream_failure 
 	return &rules[failure];
 }
 
+static bool is_refusal(enum upstream_failure failure)
+{
+	switch (failure) {
+	case UPSTREAM_FAILURE_BEHIND:
+	case UPSTREAM_FAILURE_STALE:
+	case UPSTREAM_FAILURE_GAP:
+	case UPSTREAM_FAILURE_DIVERGED:
+	case UPSTREAM_FAILURE_IDENTITY:
+	case UPSTREAM_FAILURE_UNUSABLE: return true;
+	default: return false;
+	}
+}
+
+const struct upstream_failure_rule *upstream_failure_judge(
+	enum upstream_failure failure, size_t candidates, unsigned *refusals)
+{
+	static const struct upstream_failure_rule passed_over = {
+		"passed over", UPSTREAM_WAITING, LOG_LEVEL_WARNING, false, false};
+
+	if (!is_refusal(failure)) {
+		return upstream_failure_rule(failure);
+	}
+	*refusals += 1;
+	return *refusals < candidates ? &passed_over : upstream_failure_rule(failure);
+}
+
 /* The server's messages may be in any language; a segment's name is the same in all. */
 static bool names_a_segment(const char *message)
 {

@@ -53,6 +53,30 @@ static void test_upstream_failure__reads_server_errors(void **state)
 	}
 }
 
+static void test_upstream_failure__others_are_tried_before_it_stops(void **state)
+{
+	unsigned refusals = 0;
+	(void)state;
+	assert_int_equal(upstream_failure_judge(UPSTREAM_FAILURE_GAP, 0, &refusals)->state,
+		UPSTREAM_STOPPED);
+	refusals = 0;
+	assert_int_equal(upstream_failure_judge(UPSTREAM_FAILURE_GAP, 1, &refusals)->state,
+		UPSTREAM_STOPPED);
+	refusals = 0;
+	assert_int_equal(upstream_failure_judge(UPSTREAM_FAILURE_GAP, 2, &refusals)->state,
+		UPSTREAM_WAITING);
+	assert_int_equal(refusals, 1);
+	/* One that is away for a moment is no refusal. */
+	assert_int_equal(upstream_failure_judge(UPSTREAM_FAILURE_LOST, 2, &refusals)->state,
+		UPSTREAM_WAITING);
+	assert_int_equal(refusals, 1);
+	const struct upstream_failure_rule *rule =
+		upstream_failure_judge(UPSTREAM_FAILURE_DIVERGED, 2, &refusals);
+	assert_int_equal(rule->state, UPSTREAM_STOPPED);
+	assert_true(rule->has_diverged);
+	assert_int_equal(refusals, 2);
+}
+
 static void test_upstream_failure__every_failure_has_a_state_to_wait_in(void **state)
 {
 	(void)state;
@@ -87,6 +111,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_upstream_failure__reads_server_errors),
+		cmocka_unit_test(test_upstream_failure__others_are_tried_before_it_stops),
 		cmocka_unit_test(test_upstream_failure__every_failure_has_a_state_to_wait_in),
 		cmocka_unit_test(test_upstream_failure__reads_errors_of_the_spool),
 	};
