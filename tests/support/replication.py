@@ -84,6 +84,12 @@ class Stream:
             b"r" + struct.pack("!QQQqB", write, flush, apply, now, int(request)))
         self.connection.flush()
 
+    def feedback(self, xmin, epoch, catalog_xmin=0, catalog_epoch=0):
+        now = int((time.time() - POSTGRES_EPOCH) * 1e6)
+        self.connection.put_copy_data(
+            b"h" + struct.pack("!qIIII", now, xmin, epoch, catalog_xmin, catalog_epoch))
+        self.connection.flush()
+
     def receive_wal(self, start, end, deadline=30.0):
         """The bytes from start to at least end, checked to come without a gap."""
         held, position = bytearray(), start

@@ -13,12 +13,14 @@ class TcpProxy:
     def __init__(self, target_port):
         self.port = free_port()
         self.target_port = target_port
+        self.left = None  # bytes that still pass from the target; None: no bounds
         self.flips = 0  # still to be done, in what the target sends
         self.flipped = 0
         self.random = random.Random(5)
         self.lock = threading.Lock()
         self.connections = []  # two sockets, and an event: cleared, nothing passes
         self.frozen = []
+        self.last = 0
         self.is_closed = False
         self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
@@ -41,6 +43,11 @@ class TcpProxy:
         try:
             while chunk := source.recv(65536):
                 flowing.wait()
+                if may_flip and not self._may_pass(len(chunk)):
+                    sink.sendall(chunk[:self.last])
+                    flowing.clear()
+                    flowing.wait()
+                    break
                 sink.sendall(self._maybe_flip(chunk) if may_flip else chunk)
         except OSError:
             pass
@@ -49,6 +56,20 @@ class TcpProxy:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def _may_pass(self, length):
+        """False: only self.last bytes more, and then nothing."""
+        with self.lock:
+            if self.left is None or length < self.left:
+                self.left = self.left and self.left - length
+                return True
+            self.last, self.left = self.left, 0
+            return False
+
+    def stop_after(self, count):
+        """So many bytes more from the target, and then nothing, and nobody is told."""
+        with self.lock:
+            self.left = count
 
     def _maybe_flip(self, chunk):
         """In the second half of what is no keepalive: lengths of messages stay what they are, mostly."""
@@ -75,6 +96,7 @@ class TcpProxy:
 
     @staticmethod
     def _end(connection):
+        connection[2].set()
         for one in connection[:2]:
             try:
                 one.shutdown(socket.SHUT_RDWR)
@@ -120,7 +142,6 @@ class TcpProxy:
     def close(self):
         self.is_closed = True
         for connection in self.frozen:
-            connection[2].set()
             self._end(connection)
         self.listener.close()
         self.cut()
