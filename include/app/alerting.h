@@ -41,5 +41,7 @@ void alerting_reload(struct alerting *alerting, const struct config *config,
 	const struct alerting_secrets *secrets);
 
 struct alerts *alerting_alerts(struct alerting *alerting);
+/* Kept from alerting_start() on, by the same looks. */
+const struct recorder *alerting_recorder(const struct alerting *alerting);
 
 #endif

@@ -33,6 +33,16 @@ void backup_passthrough_use_link(struct backup_passthrough *passthrough, bool is
  * there. */
 void backup_passthrough_set_cluster(
 	struct backup_passthrough *passthrough, struct cluster *cluster);
+/* Of several servers that conninfo names, the one that is followed; "": none is now, and libpq
+ * takes the first that lets it in. */
+struct backup_place {
+	char host[256];
+	char host_address[64];
+	char port[16];
+};
+/* Before the first session. find is called on sessions' loops. */
+void backup_passthrough_set_place(struct backup_passthrough *passthrough,
+	void (*find)(void *context, struct backup_place *place_out), void *context);
 /* What downstream is given; valid as long as passthrough. */
 const struct passthrough *backup_passthrough_interface(struct backup_passthrough *passthrough);
 

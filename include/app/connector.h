@@ -30,6 +30,10 @@ void connector_free(struct connector **connector);
 
 struct connector_target {
 	const char *conninfo; /* timeouts where it has none are set here */
+	/* In place of those of conninfo, which may have several; "": as there. */
+	const char *host;
+	const char *host_address;
+	const char *port;
 	const char *application_name;
 	uint64_t system_identifier; /* of the only cluster that will do; 0: any */
 	bool asks_backup_link;

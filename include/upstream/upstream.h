@@ -64,6 +64,7 @@ enum upstream_state {
 struct upstream_stats {
 	enum upstream_state state;
 	char host[256]; /* of the present or last connection */
+	char host_address[64];
 	char port[16];
 	char last_error[512]; /* "" when streaming */
 	bool has_gap;         /* upstream no longer has the WAL that comes next */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/wall_clock.h"
+#include "observe/recorder.h"
 
 #define LOOK_US INT64_C(1000000)
 
@@ -19,6 +20,7 @@ struct alerting {
 	struct alerts *alerts;
 	char *relay_name; /* a reload does not change it */
 	struct snapshot_sources sources;
+	struct recorder *recorder;
 	struct deadlines deadlines;
 };
 
@@ -80,6 +82,7 @@ static void on_deadline(void *context, int reason)
 	struct alerting *alerting = context;
 	struct snapshot snapshot;
 	snapshot_take(&alerting->sources, &snapshot);
+	recorder_take(alerting->recorder, &snapshot);
 	alerts_look(alerting->alerts, &snapshot, wall_clock_unix_us());
 	snapshot_release(&snapshot);
 	log_tell_repeats(false);
@@ -92,6 +95,7 @@ struct alerting *alerting_new(struct loop *loop, struct database *database,
 	struct alerting *alerting = memory_new(sizeof(*alerting));
 	struct certificate_list certificates = read_certificates(config);
 	alerting->loop = loop;
+	alerting->recorder = recorder_new();
 	alerting->relay_name = memory_copy_text(config->relay.name);
 	struct alerts_options options = translate(alerting, config, secrets, &certificates);
 	alerting->alerts = alerts_open(loop, database, &options, err);
@@ -122,6 +126,7 @@ void alerting_free(struct alerting **alerting)
 	*alerting = NULL;
 	deadlines_release(&gone->deadlines);
 	alerts_close(&gone->alerts);
+	recorder_free(&gone->recorder);
 	free(gone->relay_name);
 	free(gone);
 }
@@ -137,4 +142,9 @@ void alerting_reload(struct alerting *alerting, const struct config *config,
 struct alerts *alerting_alerts(struct alerting *alerting)
 {
 	return alerting->alerts;
+}
+
+const struct recorder *alerting_recorder(const struct alerting *alerting)
+{
+	return alerting->recorder;
 }

@@ -29,6 +29,8 @@ struct backup_passthrough {
 	struct passthrough interface;
 	struct cluster *cluster; /* NULL: any will do */
 	struct connector *connector;
+	void (*find_place)(void *context, struct backup_place *place_out); /* NULL: conninfo's */
+	void *find_context;
 	char *application_name;
 	pthread_mutex_t lock; /* what follows */
 	char *conninfo;
@@ -267,13 +269,20 @@ static void on_connected(
 static void start_connecting(struct backup *backup)
 {
 	struct backup_passthrough *owner = backup->owner;
+	struct backup_place place = {0};
 	backup_enter(backup, BACKUP_CONNECTING);
+	if (owner->find_place != NULL) {
+		owner->find_place(owner->find_context, &place);
+	}
 	pthread_mutex_lock(&owner->lock);
 	char *conninfo = memory_copy_text(owner->conninfo);
 	bool is_link_used = owner->is_link_used;
 	pthread_mutex_unlock(&owner->lock);
 	struct connector_target target = {
 		.conninfo = conninfo,
+		.host = place.host,
+		.host_address = place.host_address,
+		.port = place.port,
 		.application_name = owner->application_name,
 		.asks_backup_link = is_link_used,
 	};
@@ -414,6 +423,13 @@ void backup_passthrough_free(struct backup_passthrough **passthrough)
 void backup_passthrough_set_cluster(struct backup_passthrough *passthrough, struct cluster *cluster)
 {
 	passthrough->cluster = cluster;
+}
+
+void backup_passthrough_set_place(struct backup_passthrough *passthrough,
+	void (*find)(void *context, struct backup_place *place_out), void *context)
+{
+	passthrough->find_place = find;
+	passthrough->find_context = context;
 }
 
 void backup_passthrough_set_conninfo(struct backup_passthrough *passthrough, const char *conninfo)

@@ -32,6 +32,9 @@ struct connector {
 struct connecting {
 	struct connector *connector;
 	char *conninfo;
+	char *host;
+	char *host_address;
+	char *port;
 	char *application_name;
 	uint64_t system_identifier;
 	bool asks_backup_link;
@@ -102,6 +105,9 @@ static void destroy_connecting(struct connecting *connecting)
 	}
 	pthread_mutex_destroy(&connecting->lock);
 	memory_wipe_text(&connecting->conninfo);
+	free(connecting->host);
+	free(connecting->host_address);
+	free(connecting->port);
 	free(connecting->application_name);
 	free(connecting);
 }
@@ -145,12 +151,13 @@ static void deliver(void *context)
  */
 static const char *const parameter_names[] = {"connect_timeout", "keepalives_idle",
 	"keepalives_interval", "keepalives_count", "dbname", "replication", "application_name",
-	NULL};
+	"host", "hostaddr", "port", NULL};
 
 static bool open_connection(struct connecting *connecting)
 {
 	const char *const values[] = {"10", "30", "10", "3", connecting->conninfo, "true",
-		connecting->application_name, NULL};
+		connecting->application_name, connecting->host, connecting->host_address,
+		connecting->port, NULL};
 	connecting->connection = PQconnectdbParams(parameter_names, values, 1);
 	if (PQstatus(connecting->connection) != CONNECTION_OK) {
 		set_connect_error(connecting, "could not connect to the upstream");
@@ -246,6 +253,9 @@ struct connecting *connector_start(struct connector *connector,
 	struct connecting *connecting = memory_new(sizeof(*connecting));
 	connecting->connector = connector;
 	connecting->conninfo = memory_copy_text(target->conninfo);
+	connecting->host = memory_copy_text(target->host);
+	connecting->host_address = memory_copy_text(target->host_address);
+	connecting->port = memory_copy_text(target->port);
 	connecting->application_name = memory_copy_text(target->application_name);
 	connecting->system_identifier = target->system_identifier;
 	connecting->asks_backup_link = target->asks_backup_link;

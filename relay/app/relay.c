@@ -28,6 +28,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* How long a clean stop waits for standbys to confirm what they were sent. */
 #define STOP_TIMEOUT_US    5000000
@@ -134,6 +135,20 @@ static void on_replayed(void *context)
 	upstream_replayed(relay->upstream);
 }
 
+/* A base backup of a server that is not followed would be of no use behind us. */
+static void find_place(void *context, struct backup_place *place_out)
+{
+	struct relay *relay = context;
+	struct upstream_stats stats;
+	upstream_read_stats(relay->upstream, &stats);
+	if (stats.state == UPSTREAM_STREAMING) {
+		memcpy(place_out->host, stats.host, sizeof(place_out->host));
+		memcpy(place_out->host_address, stats.host_address,
+			sizeof(place_out->host_address));
+		memcpy(place_out->port, stats.port, sizeof(place_out->port));
+	}
+}
+
 static struct upstream_options upstream_options(struct relay *relay)
 {
 	struct upstream_options options = relay_upstream_options(relay->config);
@@ -199,6 +214,7 @@ static bool open_downstream(struct relay *relay, struct error *err)
 		backup_passthrough_new(relay->config->upstream.conninfo, relay->config->relay.name);
 	backup_passthrough_use_link(
 		relay->backups, relay->config->link.compression != CONFIG_COMPRESSION_NONE);
+	backup_passthrough_set_place(relay->backups, find_place, relay);
 	struct downstream_options options = {
 		.relay_name = relay->config->relay.name,
 		.page_url = relay->config->relay.page_url,
@@ -283,6 +299,7 @@ static struct snapshot_sources snapshot_sources(const struct relay *relay)
 		.pins = relay->pins,
 		.cluster = relay->cluster,
 		.destinations = accounting_destinations(relay->accounting),
+		.recorder = alerting_recorder(relay->alerting),
 	};
 }
 

@@ -52,9 +52,9 @@ struct status_server {
 	struct http_connections *connections;
 	struct evconnlistener **acceptors; /* one a socket, owned by http */
 	struct deadlines deadlines;
-	struct recorder *recorder;
-	int64_t logged_at_us; /* 0: never */
-	bool is_local;        /* all sockets are bound to loopback */
+	struct recorder *recorder; /* NULL: the sources have one, and somebody else keeps it */
+	int64_t logged_at_us;      /* 0: never */
+	bool is_local;             /* all sockets are bound to loopback */
 	char machine_name[HOST_NAME_MAX + 1];
 	char page_url[256];
 };
@@ -133,8 +133,8 @@ static int answer_status(
 	struct snapshot snapshot;
 	bool has_history = asks_for(uri, "history");
 	snapshot_take(&server->sources, &snapshot);
-	char *text =
-		status_format(&snapshot, has_history ? recorder_history(server->recorder) : NULL);
+	char *text = status_format(
+		&snapshot, has_history ? recorder_history(server->sources.recorder) : NULL);
 	snapshot_release(&snapshot);
 	evbuffer_add_printf(body, "%s\n", text);
 	free(text);
@@ -281,9 +281,11 @@ static void set_accepting(struct status_server *server, bool wanted)
 static void look(struct status_server *server)
 {
 	struct snapshot snapshot;
-	snapshot_take(&server->sources, &snapshot);
-	recorder_take(server->recorder, &snapshot);
-	snapshot_release(&snapshot);
+	if (server->recorder != NULL) {
+		snapshot_take(&server->sources, &snapshot);
+		recorder_take(server->recorder, &snapshot);
+		snapshot_release(&snapshot);
+	}
 	http_connections_forget_gone(server->connections);
 	deadlines_set(&server->deadlines, DEADLINE_LOOK,
 		loop_now_us(server->loop) + RECORDER_INTERVAL_US);
@@ -406,10 +408,12 @@ struct status_server *status_server_open(struct loop *loop, const struct snapsho
 	struct status_server *server = memory_new(sizeof(*server));
 	open_server = server;
 	server->loop = loop;
-	server->recorder = recorder_new();
 	server->connections = http_connections_new();
 	server->sources = *sources;
-	server->sources.recorder = server->recorder;
+	if (sources->recorder == NULL) {
+		server->recorder = recorder_new();
+		server->sources.recorder = server->recorder;
+	}
 	if (!listen_sockets_open(addresses, inherited, inherited_count, &server->sockets, err) ||
 		!deadlines_init(&server->deadlines, server->loop, DEADLINE_COUNT, on_deadline,
 			server, err) ||

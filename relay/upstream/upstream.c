@@ -189,6 +189,8 @@ static void on_connected(void *context)
 
 	pthread_mutex_lock(&upstream->mutex);
 	snprintf(stats->host, sizeof(stats->host), "%s", upstream_session_host(session));
+	snprintf(stats->host_address, sizeof(stats->host_address), "%s",
+		upstream_session_host_address(session));
 	snprintf(stats->port, sizeof(stats->port), "%s", upstream_session_port(session));
 	stats->reconnects += upstream->has_connected ? 1 : 0;
 	pthread_mutex_unlock(&upstream->mutex);
@@ -508,7 +510,6 @@ static void reload_on_loop(void *context)
 void upstream_reload(struct upstream *upstream, const struct upstream_options *options)
 {
 	struct reload_request *request = memory_new(sizeof(*request));
-
 	request->upstream = upstream;
 	request->options = *options;
 	upstream_names_copy(&request->options);
@@ -533,7 +534,6 @@ static void skip_on_loop(void *context)
 void upstream_skip(struct upstream *upstream, lsn_t lsn, upstream_done *done, void *context)
 {
 	struct range_skip *skip = memory_new(sizeof(*skip));
-
 	*skip = (struct range_skip){upstream, lsn, done, context, false, LSN_INVALID};
 	loop_post(upstream->options.loop, skip_on_loop, skip);
 }

@@ -1,8 +1,11 @@
 """The relay's own slots: durable or temporary, holding the spool and nothing on the primary."""
+import re
+
 import psycopg
 import pytest
 
-from support.load import write_wal
+from support.console import show
+from support.load import assert_same_rows, write_wal
 from support.replication import Stream, command, connect
 from support.wait import wait_until
 from support.wal import parse_lsn
@@ -98,3 +101,78 @@ def test_max_size_is_a_wall_and_the_slot_in_its_way_is_lost(site):
         stream = Stream(relay.conninfo()).start(reserved, slot="lost")
         while stream.receive(10):
             pass
+
+
+def test_how_much_a_slot_has_left_is_told_until_it_is_lost(site):
+    """In PostgreSQL's words, in bytes, and in time at the present pace; by an alert before, and by
+    PostgreSQL's error after."""
+    primary = site.primary(wal_segsize=1, wal_keep_size="0")
+    relay = site.relay(primary, spool={"retain_size": "4MB", "max_size": "48MB", "min_free": "1MB"})
+    command(relay, "CREATE_REPLICATION_SLOT away PHYSICAL RESERVE_WAL")
+    reserved = parse_lsn(command(relay, "READ_REPLICATION_SLOT away")[0][1])
+
+    def slot():
+        row, = show(relay, "SLOTS")
+        return row
+
+    def write(megabytes):
+        write_wal(primary, megabytes)
+        relay.wait_flushed(primary.flush_lsn())
+    wait_until(lambda: slot()["safe_wal_size"], what="the spool to have been looked through")
+    first = slot()
+    assert first["wal_status"] == "reserved" and first["safe_wal_size"] < 48 << 20
+    write(8)
+    second = slot()
+    assert second["wal_status"] == "extended"
+    assert second["safe_wal_size"] <= first["safe_wal_size"] - (8 << 20) + (2 << 20)
+
+    def alert():
+        return next((each for each in relay.status()["alerts"] if each["alert"] == "slot_near_limit"),
+                    None)
+    while slot()["safe_wal_size"] > 9 << 20:
+        assert alert() is None or slot()["safe_wal_size"] < 12 << 20
+        write(1)
+
+    def paced_alert():
+        primary.execute("SELECT pg_logical_emit_message(false, 'x', repeat('y', 1000))")
+        return alert()
+    told = wait_until(paced_alert, 30, "the alert before it is lost")["text"]
+    assert re.search(r'slot "away" holds .*; it is lost when .* more have come, at the present pace in '
+                     r"\d+", told), told
+    assert slot()["wal_status"] == "extended" and slot()["safe_time"] is not None
+    while not slot()["is_lost"]:
+        write(2)
+    lost = slot()
+    assert (lost["wal_status"], lost["safe_wal_size"], lost["safe_time"]) == ("lost", None, None)
+    wait_until(lambda: any(each["alert"] == "slot_lost" for each in relay.status()["alerts"]))
+    with pytest.raises(ConnectionError, match='can no longer .*replication slot "away"'):
+        Stream(relay.conninfo()).start(reserved, slot="away")
+
+
+def test_a_slot_outlives_the_primary(site):
+    """Its standby is away while the primary dies and another is promoted; nothing is missing after."""
+    primary = site.primary(wal_segsize=1, wal_keep_size="0")
+    second = site.standby(primary, primary, "second")
+    ports = f"{primary.port},{second.port}"
+    relay = site.relay(f"host=127.0.0.1,127.0.0.1 port={ports} user=postgres "
+                       "target_session_attrs=read-write", spool={"retain_size": "1MB"})
+    command(relay, "CREATE_REPLICATION_SLOT s1 PHYSICAL RESERVE_WAL")
+    standby = site.standby(primary, relay, "standby", slot="s1")
+    standby.catch_up(primary)
+    standby.stop()
+    held = parse_lsn(command(relay, "READ_REPLICATION_SLOT s1")[0][1])
+    write_wal(primary, 6)
+    second.catch_up(primary)
+    primary.kill9()
+    second.promote()
+    write_wal(second, 6)
+    relay.wait_flushed(second.flush_lsn())
+    relay.kill9()
+    relay.start()
+    assert relay.metric("spool_oldest_lsn_bytes") <= held
+    assert parse_lsn(command(relay, "READ_REPLICATION_SLOT s1")[0][1]) == held
+    assert second.execute("SELECT slot_name FROM pg_replication_slots WHERE slot_name = 's1'") == []
+    standby.start()
+    standby.catch_up(second)
+    assert_same_rows(second, standby, ["filler"])
+    wait_until(lambda: command(relay, "READ_REPLICATION_SLOT s1")[0][2] == 2)
