@@ -164,6 +164,8 @@ void session_start_stream(struct downstream_session *session, const struct repl_
 		return;
 	}
 	if (!open_stream(session, command, link, &err)) {
+		/* One that is past a fork is told of here too: somebody has to rewind it. */
+		log_error(LOG_LEVEL_WARNING, session->scope, &err);
 		session_release_slot(session);
 		session_fail_command(session, &err);
 		return;

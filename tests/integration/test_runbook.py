@@ -318,7 +318,7 @@ def test_the_wan_is_out_for_a_day(regions):
     regions.edge.freeze()
     regions.write(regions.db1)
     found = regions.run(slots)
-    assert re.search(r"wal_status\s+\| safe_wal_size \| safe_time", found)
+    assert re.search(r"wal_status\s+\| safe_wal_size\s+\|\s+safe_time", found)
     assert re.search(r"walrelay_edge .*\| (reserved|extended) ", found), found
     regions.run(larger)
     regions.run(reload)

@@ -168,6 +168,8 @@ def test_a_standby_past_the_fork_is_refused_and_comes_back_rewound(site):
     follow_instead(relay, second)
     standby.wait_for_log(
         "requested starting point .* on timeline 1 is not in this server's history")
+    relay.wait_for_log('WARNING: standby "?standby.* requested starting point .* is not in this '
+                       "server's history.*pg_rewind")
     relay.wait_ready()
 
     second.execute("CHECKPOINT")
