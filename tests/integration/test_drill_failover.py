@@ -21,6 +21,9 @@ from support.writers import TABLE, Writers, hosts
 
 MB = 1 << 20
 SERVERS = 4
+WHY_NOT = ("SELECT pg_last_wal_receive_lsn()::text, pg_last_wal_replay_lsn()::text, "
+           "current_setting('primary_conninfo'), current_setting('primary_slot_name'), "
+           "(SELECT row(r)::text FROM pg_stat_wal_receiver r)")
 ADMIN = {"admin_users": "ops"}
 PAST_THE_FORK = "requested starting point .* is not in this server's history"
 
@@ -160,7 +163,12 @@ class FailoverDrill:
             following.update(server for server in since
                              if server not in following and self.has_followed(server, since))
             return len(following) == len(since)
-        wait_until(all_follow, 120, "the standbys to follow")
+        try:
+            wait_until(all_follow, 120, "the standbys to follow")
+        except AssertionError as late:
+            raise AssertionError("\n".join(
+                f"{server.name} does not follow: {server.execute(WHY_NOT)}"
+                for server in since if server not in following)) from late
 
     def compare(self):
         end = self.primary.switch_wal()

@@ -1,5 +1,6 @@
 """What a test sets up: servers, relays and clients under one scratch directory with a short path
 (Unix sockets allow 107 characters), all ended and looked through when the test is over."""
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,6 +10,17 @@ from support.postgres import Postgres, default_bin
 from support.process import Process
 from support.receivewal import PgReceivewal
 from support.relay import Relay
+
+
+# What a line of a log begins with, of servers and relays: time and process.
+LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \w+ \[\d+\] ")
+
+
+def without_repeats(text):
+    """A line that only repeats the one before it is left out."""
+    said = [(LOG_PREFIX.sub("", line), line) for line in text.splitlines()]
+    return "\n".join(line for number, (words, line) in enumerate(said)
+                     if number == 0 or words != said[number - 1][0])
 
 
 class Site:
@@ -80,4 +92,4 @@ class Site:
     def logs(self, bytes_each=5000):
         for process in self.processes:
             if isinstance(process, Process):
-                yield process.name, process.log_text()[-bytes_each:]
+                yield process.name, without_repeats(process.log_text())[-bytes_each:]
