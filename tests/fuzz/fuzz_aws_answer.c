@@ -1,10 +1,12 @@
 /*
  * What a web service answers, read as each of the answers there are: refused, or fields that are
- * of their form and fit where they will go: names of pins, statements, a terminal.
+ * of their form and fit where they will go: names of pins, statements, a terminal. The same bytes
+ * are also read for the keys that a role or a profile has.
  */
 #include "fuzz.h"
 
 #include "cloud/aws_answer.h"
+#include "cloud/aws_credentials.h"
 #include "cloud/xml_reader.h"
 
 #include <assert.h>
@@ -43,6 +45,25 @@ static void check_events(const char *text, size_t length)
 	assert(event == XML_BAD || opened == closed);
 }
 
+static void check_keys(const char *text, size_t length)
+{
+	struct aws_credentials found = {0};
+	struct error err = {0};
+	if (aws_role_read(text, length, &found, &err)) {
+		assert(found.access_key[0] != '\0' && found.secret_key[0] != '\0');
+	} else {
+		assert(err.message[0] != '\0' && found.access_key == NULL);
+	}
+	aws_credentials_release(&found);
+	for (int is_config = 0; is_config < 2; is_config++) {
+		if (aws_profile_read(text, length, "default", is_config == 1, &found) ==
+			AWS_PROFILE_KEYS) {
+			assert(found.access_key[0] != '\0' && found.secret_key[0] != '\0');
+		}
+		aws_credentials_release(&found);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	const char *text = (const char *)bytes;
@@ -52,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	struct error err = {0};
 	char account[AWS_ACCOUNT_SIZE];
 	check_events(text, length);
+	check_keys(text, length);
 	if (aws_read_fault(text, length, &fault)) {
 		check_printable(fault.code, sizeof(fault.code));
 		check_printable(fault.message, sizeof(fault.message));
