@@ -7,6 +7,7 @@
 #include "protocol/wire.h"
 
 #include <assert.h>
+#include <xxhash.h>
 
 /* Bytes after the fields are passed over: a later version may have more to say. */
 static enum decode_result promise_decode(
@@ -121,6 +122,40 @@ static enum decode_result lost_decode(struct wire_reader *reader, struct link_la
 	return DECODE_OK;
 }
 
+static uint64_t check_of(const struct wal_data *data)
+{
+	return XXH64(data->wal, data->wal_length, data->start_lsn);
+}
+
+/* What PostgreSQL sends, TCP alone protects; some of it, such as the bytes between records, no
+ * checksum of WAL covers. */
+static enum decode_result take_check(struct wal_data *data, const char **reason_out)
+{
+	if (data->wal_length < LINK_CHECK_BYTES) {
+		return DECODE_MORE;
+	}
+	data->wal_length -= LINK_CHECK_BYTES;
+	if (wire_get_u64(data->wal + data->wal_length) != check_of(data)) {
+		*reason_out = "WAL with a wrong checksum";
+		return DECODE_BAD;
+	}
+	return DECODE_OK;
+}
+
+static enum decode_result stream_decode(const uint8_t *payload, size_t length,
+	struct server_copy *stream_out, const char **reason_out)
+{
+	struct server_copy stream;
+	enum decode_result result = server_copy_decode(payload, length, &stream, reason_out);
+	if (result == DECODE_OK && stream.kind == SERVER_COPY_WAL) {
+		result = take_check(&stream.wal, reason_out);
+	}
+	if (result == DECODE_OK) {
+		*stream_out = stream;
+	}
+	return result;
+}
+
 enum decode_result link_server_copy_decode(const uint8_t *payload, size_t length,
 	struct link_server_copy *copy_out, const char **reason_out)
 {
@@ -150,7 +185,7 @@ enum decode_result link_server_copy_decode(const uint8_t *payload, size_t length
 		kind = LINK_SERVER_EPOCH;
 		result = epoch_decode(&reader, &copy_out->epoch);
 		break;
-	default: result = server_copy_decode(payload, length, &copy_out->stream, reason_out); break;
+	default: result = stream_decode(payload, length, &copy_out->stream, reason_out); break;
 	}
 	if (result == DECODE_OK) {
 		copy_out->kind = kind;
@@ -261,6 +296,19 @@ size_t link_lost_encode(const struct link_lane_count *lost, uint8_t out[LINK_LOS
 	out[0] = 'x';
 	put_lane(lost, out + 1);
 	return LINK_LOST_BYTES;
+}
+
+size_t link_wal_header_encode(const struct wal_data *data, uint8_t out[WAL_FRAME_HEADER_BYTES])
+{
+	size_t length = wal_frame_header_encode(data, out);
+	wire_put_u32(out + 1, wire_get_u32(out + 1) + LINK_CHECK_BYTES);
+	return length;
+}
+
+size_t link_check_encode(const struct wal_data *data, uint8_t out[LINK_CHECK_BYTES])
+{
+	wire_put_u64(out, check_of(data));
+	return LINK_CHECK_BYTES;
 }
 
 size_t link_frame_header_encode(size_t batch_length, uint8_t out[LINK_FRAME_HEADER_BYTES])

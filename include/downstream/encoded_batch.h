@@ -36,7 +36,7 @@ struct encoded_batch {
 /* With one reference. batch: as link_encoder_encode() gives it. */
 struct encoded_batch *encoded_batch_new(
 	lsn_t start, uint32_t raw_bytes, const uint8_t *batch, size_t length);
-/* WAL as it is, for where one takes what batches are taken for. NULL: it cannot be read. */
+/* WAL as it is, with its check, for where one takes what batches are taken for. NULL: it cannot be read. */
 struct encoded_batch *encoded_batch_new_plain(const struct wal_data *data);
 struct encoded_batch *encoded_batch_ref(struct encoded_batch *batch);
 void encoded_batch_unref(struct encoded_batch *batch);

@@ -9,18 +9,19 @@
 #define DOWNSTREAM_WAL_SENDER_H
 
 #include "base/error.h"
+#include "downstream/encoded_batch.h"
 #include "downstream/wal_stream.h"
 
 /* Fails as wal_stream_init(). */
 struct wal_stream *wal_sender_new(
 	const struct wal_stream_options *options, struct error *err) MUST_CHECK;
 
-/* For senders that send some of their WAL as it is: fills up to limit at most. */
-enum wal_fill wal_sender_fill(struct wal_stream *stream, lsn_t limit, struct error *err) MUST_CHECK;
-
 /* Looks at what comes next, and moves nothing. ENOUGH: *span_out has some of it; else the turn
  * stands where the answer has it stand. */
 enum wal_fill wal_sender_peek(struct wal_stream *stream, size_t length_max,
 	struct wal_span *span_out, struct error *err) MUST_CHECK;
+/* The same as one message over a link, with its check. ENOUGH: *batch_out comes with a reference. */
+enum wal_fill wal_sender_take_plain(struct wal_stream *stream, size_t length_max,
+	struct encoded_batch **batch_out, struct error *err) MUST_CHECK;
 
 #endif

@@ -14,7 +14,8 @@
  *                 before the LSN, and so many messages over each lane
  *   'x' lost      int32 lane, int64 messages: it is gone after so many               to the hub
  *
- * The messages of repl_message come and go as with any server. Pure functions.
+ * The messages of repl_message come and go as with any server, but that a 'w' ends with 8 bytes more,
+ * a check of its WAL: XXH64, its seed the LSN where the WAL starts. Pure functions.
  */
 #ifndef PROTOCOL_LINK_STREAM_H
 #define PROTOCOL_LINK_STREAM_H
@@ -32,6 +33,7 @@
 #define LINK_EPOCH_BYTES   5
 #define LINK_WISH_BYTES    5
 #define LINK_LOST_BYTES    13
+#define LINK_CHECK_BYTES   8
 #define LINK_LANES_MAX     16u
 #define LINK_ARRIVED_BYTES (13 + 12 * LINK_LANES_MAX) /* at most */
 /* As far as bytes can be kept behind an end: LSNs of batches are below it, too. */
@@ -62,7 +64,7 @@ struct link_arrived {
 	struct link_lane_count lanes[LINK_LANES_MAX];
 };
 
-/* What the first byte announces; anything else is DECODE_BAD. */
+/* What the first byte announces; anything else, and WAL that its check does not fit, is DECODE_BAD. */
 enum link_server_kind {
 	LINK_SERVER_STREAM,
 	LINK_SERVER_BATCH,
@@ -110,6 +112,11 @@ size_t link_epoch_encode(uint32_t epoch, uint8_t out[LINK_EPOCH_BYTES]);
 size_t link_wish_encode(unsigned count, uint8_t out[LINK_WISH_BYTES]);
 size_t link_arrived_encode(const struct link_arrived *arrived, uint8_t out[LINK_ARRIVED_BYTES]);
 size_t link_lost_encode(const struct link_lane_count *lost, uint8_t out[LINK_LOST_BYTES]);
+
+/* 'd', length and the fields of a 'w' over a link: what precedes its WAL on the socket. Behind it
+ * stands the check. */
+size_t link_wal_header_encode(const struct wal_data *data, uint8_t out[WAL_FRAME_HEADER_BYTES]);
+size_t link_check_encode(const struct wal_data *data, uint8_t out[LINK_CHECK_BYTES]);
 
 /* 'd', length and 'z': all that precedes a batch on the socket. */
 #define LINK_FRAME_HEADER_BYTES 6

@@ -34,17 +34,19 @@ struct encoded_batch *encoded_batch_new(
 
 struct encoded_batch *encoded_batch_new_plain(const struct wal_data *data)
 {
-	size_t length = WAL_FRAME_HEADER_BYTES + data->wal_length;
+	size_t length = WAL_FRAME_HEADER_BYTES + data->wal_length + LINK_CHECK_BYTES;
+	struct wal_data copy = *data;
 	struct encoded_batch *batch = memory_new(sizeof(*batch) + length);
 	atomic_init(&batch->references, 1);
 	batch->start = data->start_lsn;
 	batch->raw_bytes = (uint32_t)data->wal_length;
 	batch->message_bytes = length;
-	wal_frame_header_encode(data, batch->message);
+	copy.wal = batch->message + link_wal_header_encode(data, batch->message);
 	if (!guarded_copy(batch->message + WAL_FRAME_HEADER_BYTES, data->wal, data->wal_length)) {
 		free(batch);
 		return NULL;
 	}
+	link_check_encode(&copy, batch->message + length - LINK_CHECK_BYTES);
 	return batch;
 }
 

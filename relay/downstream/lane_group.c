@@ -11,7 +11,6 @@
 #include <sys/random.h>
 
 #include "base/memory.h"
-#include "base/wall_clock.h"
 #include "downstream/wal_sender.h"
 #include "protocol/link_codec.h"
 
@@ -295,24 +294,11 @@ static enum wal_fill take_plain(struct lane_member *member, struct wal_stream *s
 {
 	struct lane_group *group = member->group;
 	lsn_t length = lsn_min(group->plain_until - group->lsn, WAL_DATA_BYTES_MAX);
-	struct wal_span span;
-	enum wal_fill fill = wal_sender_peek(stream, length, &span, err);
-	if (fill != WAL_FILL_ENOUGH) {
-		return fill;
+	enum wal_fill fill = wal_sender_take_plain(stream, length, batch_out, err);
+	if (fill == WAL_FILL_ENOUGH) {
+		take(member, stream, *batch_out);
 	}
-	const struct wal_data data = {.start_lsn = span.lsn,
-		.server_end_lsn = lsn_max(wal_cursor_end(stream->cursor), span.lsn + span.length),
-		.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US,
-		.wal = span.bytes,
-		.wal_length = span.length};
-	*batch_out = encoded_batch_new_plain(&data);
-	if (*batch_out == NULL) {
-		error_set(
-			err, ERROR_SYSTEM, "could not read WAL at " LSN_FORMAT, LSN_ARGS(span.lsn));
-		return WAL_FILL_FAILED;
-	}
-	take(member, stream, *batch_out);
-	return WAL_FILL_ENOUGH;
+	return fill;
 }
 
 /* All has come when the timeline is said to be over: else some of it might have to go again. */

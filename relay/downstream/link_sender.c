@@ -112,8 +112,10 @@ static void send_place(struct wal_stream *stream)
 	const struct wal_data data = {.start_lsn = wal_cursor_lsn(stream->cursor),
 		.server_end_lsn = wal_cursor_end(stream->cursor),
 		.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US};
-	uint8_t frame[WAL_FRAME_HEADER_BYTES];
-	connection_write(stream->options.connection, frame, wal_frame_header_encode(&data, frame));
+	uint8_t frame[WAL_FRAME_HEADER_BYTES + LINK_CHECK_BYTES];
+	size_t length = link_wal_header_encode(&data, frame);
+	length += link_check_encode(&data, frame + length);
+	connection_write(stream->options.connection, frame, length);
 	connection_flush(stream->options.connection);
 }
 
@@ -265,6 +267,13 @@ static enum wal_fill fill_shared(struct link_sender *sender, struct error *err)
 	return fill == WAL_FILL_ENOUGH ? send_held(sender) : fill;
 }
 
+static enum wal_fill fill_plain(struct link_sender *sender, lsn_t left, struct error *err)
+{
+	enum wal_fill fill = wal_sender_take_plain(
+		&sender->stream, lsn_min(left, WAL_DATA_BYTES_MAX), &sender->held, err);
+	return fill == WAL_FILL_ENOUGH ? send_held(sender) : fill;
+}
+
 static enum wal_fill fill_next(struct link_sender *sender, struct error *err)
 {
 	struct wal_stream *stream = &sender->stream;
@@ -276,7 +285,7 @@ static enum wal_fill fill_next(struct link_sender *sender, struct error *err)
 	}
 	lsn_t lsn = wal_cursor_lsn(stream->cursor);
 	if (lsn < sender->plain_until) {
-		return wal_sender_fill(stream, sender->plain_until, err);
+		return fill_plain(sender, sender->plain_until - lsn, err);
 	}
 	lsn_t end = wal_cursor_end(stream->cursor);
 	if (lsn >= end) {

@@ -110,6 +110,28 @@ enum wal_fill wal_sender_peek(
 	}
 }
 
+enum wal_fill wal_sender_take_plain(struct wal_stream *stream, size_t length_max,
+	struct encoded_batch **batch_out, struct error *err)
+{
+	struct wal_span span;
+	enum wal_fill filled = wal_sender_peek(stream, length_max, &span, err);
+	if (filled != WAL_FILL_ENOUGH) {
+		return filled;
+	}
+	const struct wal_data data = {.start_lsn = span.lsn,
+		.server_end_lsn = lsn_max(wal_cursor_end(stream->cursor), span.lsn + span.length),
+		.sent_at = wall_clock_unix_us() - PG_EPOCH_UNIX_US,
+		.wal = span.bytes,
+		.wal_length = span.length};
+	*batch_out = encoded_batch_new_plain(&data);
+	if (*batch_out == NULL) {
+		error_set(
+			err, ERROR_SYSTEM, "could not read WAL at " LSN_FORMAT, LSN_ARGS(span.lsn));
+		return WAL_FILL_FAILED;
+	}
+	return WAL_FILL_ENOUGH;
+}
+
 /* One message. */
 static enum wal_fill queue_next(
 	struct wal_stream *stream, lsn_t limit, lsn_t end_lsn, int64_t pg_now_us, struct error *err)
@@ -147,13 +169,14 @@ static bool ask_leave(struct wal_stream *stream, lsn_t end_lsn, lsn_t *limit)
 	return leave > 0;
 }
 
-enum wal_fill wal_sender_fill(struct wal_stream *stream, lsn_t limit, struct error *err)
+static enum wal_fill fill(struct wal_stream *stream, struct error *err)
 {
+	lsn_t limit = UINT64_MAX;
 	struct connection *connection = stream->options.connection;
 	int64_t pg_now_us = wall_clock_unix_us() - PG_EPOCH_UNIX_US;
 	lsn_t start_lsn = wal_cursor_lsn(stream->cursor);
 	lsn_t end_lsn = wal_cursor_end(stream->cursor);
-	enum wal_fill fill = WAL_FILL_ENOUGH;
+	enum wal_fill filled = WAL_FILL_ENOUGH;
 	lag_tracker_on_sent(&stream->lag, end_lsn, wal_stream_now_us(stream));
 	if (!ask_leave(stream, end_lsn, &limit)) {
 		return WAL_FILL_WAITS;
@@ -161,18 +184,13 @@ enum wal_fill wal_sender_fill(struct wal_stream *stream, lsn_t limit, struct err
 	lsn_t stop_lsn = lsn_min(limit, start_lsn + WAL_STREAM_HIGH_WATER);
 	/* A connection that has failed takes everything and keeps nothing: the turn ends all the
 	 * same. */
-	while (fill == WAL_FILL_ENOUGH &&
+	while (filled == WAL_FILL_ENOUGH &&
 		connection_output_bytes(connection) < wal_stream_high_water(stream) &&
 		wal_cursor_lsn(stream->cursor) < stop_lsn) {
-		fill = queue_next(stream, limit, end_lsn, pg_now_us, err);
+		filled = queue_next(stream, limit, end_lsn, pg_now_us, err);
 	}
 	wal_stream_note_sent(stream, start_lsn, wal_cursor_lsn(stream->cursor));
-	return fill;
-}
-
-static enum wal_fill fill_all(struct wal_stream *stream, struct error *err)
-{
-	return wal_sender_fill(stream, UINT64_MAX, err);
+	return filled;
 }
 
 static void free_sender(struct wal_stream *stream)
@@ -182,7 +200,7 @@ static void free_sender(struct wal_stream *stream)
 
 struct wal_stream *wal_sender_new(const struct wal_stream_options *options, struct error *err)
 {
-	static const struct wal_stream_sender sender = {.fill = fill_all, .free = free_sender};
+	static const struct wal_stream_sender sender = {.fill = fill, .free = free_sender};
 	struct wal_stream *stream = memory_new(sizeof(*stream));
 	if (!wal_stream_init(stream, &sender, options, err)) {
 		free(stream);

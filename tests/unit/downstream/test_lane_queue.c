@@ -75,7 +75,7 @@ static void test_lane_queue__what_has_come_is_forgotten(void **state)
 	assert_int_equal(send_one(&test, 0, 0), nth(0));
 	assert_int_equal(send_one(&test, 1, 0), nth(1));
 	assert_int_equal(send_one(&test, 0, 0), nth(2));
-	assert_int_equal(test.queue.bytes, 3 * (RAW + WAL_FRAME_HEADER_BYTES));
+	assert_int_equal(test.queue.bytes, 3 * (RAW + WAL_FRAME_HEADER_BYTES + LINK_CHECK_BYTES));
 	/* It has come, but waits there. */
 	arrive(&test, nth(0), 1, 1, 10);
 	assert_int_equal(test.queue.count, 3);

@@ -174,12 +174,13 @@ static void test_link_stream__hands_on_what_postgresql_sends(void **state)
 	(void)state;
 	const struct wal_data wal = {.start_lsn = 1, .server_end_lsn = 2, .sent_at = 3};
 	const struct standby_status status = {.write_lsn = 4};
-	uint8_t payload[STANDBY_STATUS_BYTES];
+	uint8_t payload[STANDBY_STATUS_BYTES + LINK_CHECK_BYTES];
 	struct link_server_copy server;
 	struct link_client_copy client;
 	const char *reason;
 	size_t length = wal_data_header_encode(&wal, payload);
 
+	length += link_check_encode(&wal, payload + length);
 	assert_int_equal(link_server_copy_decode(payload, length, &server, &reason), DECODE_OK);
 	assert_int_equal(server.kind, LINK_SERVER_STREAM);
 	assert_int_equal(server.stream.kind, SERVER_COPY_WAL);
@@ -189,6 +190,42 @@ static void test_link_stream__hands_on_what_postgresql_sends(void **state)
 	assert_int_equal(client.kind, LINK_CLIENT_STREAM);
 	assert_int_equal(client.stream.kind, CLIENT_COPY_STATUS);
 	assert_int_equal(client.stream.status.write_lsn, 4);
+}
+
+static void test_link_stream__no_flipped_bit_gets_through_plain(void **state)
+{
+	(void)state;
+	static const uint8_t bytes[] = "what stands between two records is covered by none";
+	const struct wal_data wal = {
+		.start_lsn = 0x16B374D848, .wal = bytes, .wal_length = sizeof(bytes)};
+	uint8_t frame[WAL_FRAME_HEADER_BYTES + sizeof(bytes) + LINK_CHECK_BYTES];
+	uint8_t *payload = frame + 5;
+	size_t length = sizeof(frame) - 5;
+	struct link_server_copy copy;
+	const char *reason;
+
+	assert_int_equal(link_wal_header_encode(&wal, frame), WAL_FRAME_HEADER_BYTES);
+	assert_int_equal(frame[4], sizeof(frame) - 1);
+	memcpy(frame + WAL_FRAME_HEADER_BYTES, bytes, sizeof(bytes));
+	link_check_encode(&wal, frame + WAL_FRAME_HEADER_BYTES + sizeof(bytes));
+	assert_int_equal(link_server_copy_decode(payload, length, &copy, &reason), DECODE_OK);
+	assert_int_equal(copy.stream.wal.wal_length, sizeof(bytes));
+	assert_memory_equal(copy.stream.wal.wal, bytes, sizeof(bytes));
+	/* The type, and then all but where WAL ends on the server and its clock. */
+	for (size_t bit = 8; bit < length * 8; bit++) {
+		if (bit == 72) {
+			bit = (size_t)8 * WAL_DATA_HEADER_BYTES;
+		}
+		payload[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(
+			link_server_copy_decode(payload, length, &copy, &reason), DECODE_BAD);
+		assert_string_equal(reason, "WAL with a wrong checksum");
+		payload[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	for (size_t cut = 1; cut < length; cut++) {
+		assert_int_not_equal(
+			link_server_copy_decode(payload, cut, &copy, &reason), DECODE_OK);
+	}
 }
 
 static void test_link_stream__every_prefix_wants_more(void **state)
@@ -286,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_link_stream__refuses_lanes_that_cannot_be),
 		cmocka_unit_test(test_link_stream__hands_out_batches),
 		cmocka_unit_test(test_link_stream__hands_on_what_postgresql_sends),
+		cmocka_unit_test(test_link_stream__no_flipped_bit_gets_through_plain),
 		cmocka_unit_test(test_link_stream__every_prefix_wants_more),
 		cmocka_unit_test(test_link_stream__passes_over_bytes_after_the_end),
 		cmocka_unit_test(test_link_stream__refuses_what_is_out_of_range),

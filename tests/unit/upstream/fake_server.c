@@ -3,6 +3,7 @@
  */
 #include "fake_server.h"
 
+#include "protocol/link_stream.h"
 #include "protocol/wire.h"
 
 #include <arpa/inet.h>
@@ -375,12 +376,20 @@ void fake_send_wal(struct fake_server *server, lsn_t lsn, const void *wal, size_
 	while (length > 0) {
 		struct wal_data data = {.start_lsn = lsn, .server_end_lsn = lsn + length};
 		uint8_t header[WAL_FRAME_HEADER_BYTES];
+		uint8_t check[LINK_CHECK_BYTES];
 
 		data.wal_length = length < WAL_DATA_BYTES_MAX ? length : WAL_DATA_BYTES_MAX;
 		data.wal = from;
-		wal_frame_header_encode(&data, header);
+		if (server->is_link) {
+			link_wal_header_encode(&data, header);
+		} else {
+			wal_frame_header_encode(&data, header);
+		}
 		write_fully(server, header, sizeof(header));
 		write_fully(server, from, data.wal_length);
+		if (server->is_link) {
+			write_fully(server, check, link_check_encode(&data, check));
+		}
 		lsn += data.wal_length;
 		from += data.wal_length;
 		length -= data.wal_length;

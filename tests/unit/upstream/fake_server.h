@@ -24,6 +24,7 @@ struct fake_server {
 	char problem[256];     /* what was not as expected; "" */
 	bool is_over;          /* nothing is sent or read any more */
 	bool client_may_leave; /* at any moment: that is no problem */
+	bool is_link;          /* WAL goes with its check */
 };
 
 /* play NULL: nobody accepts. */

@@ -103,16 +103,19 @@ static void test_lane_order__is_bounded(void **state)
 
 static void test_lane_order__knows_where_a_message_begins(void **state)
 {
-	const struct wal_data data = {.start_lsn = 1000, .server_end_lsn = 5000};
+	static const uint8_t wal[30];
+	const struct wal_data data = {
+		.start_lsn = 1000, .server_end_lsn = 5000, .wal = wal, .wal_length = sizeof(wal)};
 	const struct link_batch_header header = {
 		.version = LINK_VERSION, .start = 4096, .length = 100};
-	uint8_t payload[WAL_FRAME_HEADER_BYTES + 30] = {0};
+	uint8_t payload[WAL_FRAME_HEADER_BYTES + sizeof(wal) + LINK_CHECK_BYTES] = {0};
 	struct link_server_copy copy;
 	const char *reason;
-	size_t length = wal_data_header_encode(&data, payload) + 30;
+	size_t length = wal_data_header_encode(&data, payload) + sizeof(wal);
 	lsn_t start = 7;
 
 	(void)state;
+	length += link_check_encode(&data, payload + length);
 	assert_int_equal(link_server_copy_decode(payload, length, &copy, &reason), DECODE_OK);
 	assert_true(lane_order_place_of(&copy, &start));
 	assert_int_equal(start, 1000);

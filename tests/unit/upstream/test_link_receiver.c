@@ -79,14 +79,18 @@ static enum link_take take(struct rig *rig)
 
 static enum link_take take_wal(struct rig *rig, lsn_t lsn, size_t length)
 {
-	const struct wal_data data = {.start_lsn = lsn, .server_end_lsn = lsn + length};
+	const struct wal_data data = {.start_lsn = lsn,
+		.server_end_lsn = lsn + length,
+		.wal = link_hub_bytes(&rig->hub, lsn),
+		.wal_length = length};
 
 	free(rig->payload);
-	rig->payload = malloc(WAL_DATA_HEADER_BYTES + length);
+	rig->payload = malloc(WAL_DATA_HEADER_BYTES + length + LINK_CHECK_BYTES);
 	assert_non_null(rig->payload);
 	wal_data_header_encode(&data, rig->payload);
-	memcpy(rig->payload + WAL_DATA_HEADER_BYTES, link_hub_bytes(&rig->hub, lsn), length);
-	return take_bytes(rig, rig->payload, WAL_DATA_HEADER_BYTES + length);
+	memcpy(rig->payload + WAL_DATA_HEADER_BYTES, data.wal, length);
+	link_check_encode(&data, rig->payload + WAL_DATA_HEADER_BYTES + length);
+	return take_bytes(rig, rig->payload, WAL_DATA_HEADER_BYTES + length + LINK_CHECK_BYTES);
 }
 
 /* What was handed out is right and goes to the spool. */

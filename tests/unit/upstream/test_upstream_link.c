@@ -34,6 +34,7 @@ static void play_to_link(struct fake_server *server)
 	play_to_offer(server);
 	fake_expect_query(server, "START_REPLICATION SLOT \"rig\" 0/100000 TIMELINE 1" TERMS);
 	fake_send_copy_both(server);
+	server->is_link = true;
 }
 
 static void send_batch(struct fake_server *server)
@@ -281,14 +282,17 @@ static void play_to_held(struct fake_server *server)
 		hash);
 	fake_expect_query(server, query);
 	fake_send_copy_both(server);
+	server->is_link = true;
 }
 
 static void send_nothing_at(struct fake_server *server, lsn_t lsn)
 {
 	const struct wal_data data = {.start_lsn = lsn, .server_end_lsn = lsn};
-	uint8_t payload[WAL_DATA_HEADER_BYTES];
+	uint8_t payload[WAL_DATA_HEADER_BYTES + LINK_CHECK_BYTES];
+	size_t length = wal_data_header_encode(&data, payload);
 
-	fake_send(server, 'd', payload, wal_data_header_encode(&data, payload));
+	length += link_check_encode(&data, payload + length);
+	fake_send(server, 'd', payload, length);
 }
 
 static void play_resume(struct fake_server *server)
