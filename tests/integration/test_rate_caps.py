@@ -42,6 +42,9 @@ class Taker:
             elif message and message[2]:
                 self.stream.reply(self.lsn)
 
+    def seconds(self):
+        return time.monotonic() - self.began
+
     def stop(self):
         self.is_over = True
         self.thread.join(10)
@@ -52,7 +55,8 @@ class Taker:
 
 
 def assert_capped(takers, bytes_per_second):
-    """Together never more than the cap since the beginning, and a tenth of a second of it."""
+    """Together never more than the cap since the beginning, and a tenth of a second of it. A machine
+    that is slow makes it less."""
     events = sorted((moment, number, count) for number, taker in enumerate(takers)
                     for moment, count in taker.samples)
     held = [0] * len(takers)
@@ -76,12 +80,10 @@ def test_the_egress_cap_is_kept_to_and_changed_by_reload(site):
     taker = Taker(relay, "taker").start(start)
     taker.wait_bytes(5 * 4 * MBIT, 30)
     assert_capped([taker], 4 * MBIT)
-    assert taker.samples[-1][0] < 7  # 5 s if nothing else ran here
 
     relay.configure("egress", rate_cap="8Mbit/s").reload()
-    before, begun = taker.bytes, time.monotonic()
-    taker.wait_bytes(before + 5 * 8 * MBIT, 30)
-    assert time.monotonic() - begun < 8  # 10 s at the old cap
+    wait_until(lambda: taker.bytes > 4 * MBIT * (taker.seconds() + 1), 60,
+               "more than the old cap allows")
     relay.configure("egress", rate_cap=None).reload()
     taker.wait_bytes(30 << 20, 20)
     taker.stop()
@@ -167,11 +169,10 @@ def test_a_base_backup_counts_and_leaves_wal_the_way(site):
     wait_until(lambda: relay.metric("destination_wire_bytes_total", destination="far") > MBIT, 30)
     before = relay.metric("destination_wire_bytes_total", destination="far")
     taker = Taker(relay, "far").start(start)
-    taker.wait_bytes(4 << 20, 30)
-    elapsed = taker.samples[-1][0]
+    taker.wait_bytes(4 << 20, 60)
     sent = relay.metric("destination_wire_bytes_total", destination="far") - before
-    assert elapsed < 12  # 8.4 s alone, 17 if the backup had had its half
-    assert sent < 4 * MBIT * (time.monotonic() - taker.began + 1)
+    # As much again if the backup had had its half.
+    assert sent < taker.bytes * 3 / 2
     assert backup.is_running
     taker.stop()
     relay.configure("destination far", rate_cap=None).reload()

@@ -1,6 +1,5 @@
 """Stopping, in either direction, takes seconds and loses nothing."""
 import threading
-import time
 
 import psycopg
 import pytest
@@ -9,13 +8,8 @@ from support.load import assert_same_rows
 from support.wait import wait_until
 from support.wal import parse_lsn
 
-SECONDS = 10
-
-
-def timed(action):
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
+# By then, or the test fails: less than any timeout of a replication connection.
+SECONDS = 30
 
 
 @pytest.mark.parametrize("with_standby", [False, True])
@@ -25,7 +19,7 @@ def test_a_primary_stops_with_the_relay_attached(site, with_standby):
     standby = site.standby(primary, relay, "standby") if with_standby else None
     load = site.pgbench(primary)
     relay.wait_received(primary.flush_lsn() + (1 << 20))
-    assert timed(primary.stop) < SECONDS
+    primary.stop(deadline=SECONDS)
     load.stop()
     # The shutdown checkpoint is the last record, and the relay has it.
     wait_until(lambda: not relay.is_connected())
@@ -45,7 +39,7 @@ def test_a_primary_stops_although_a_standby_behind_the_relay_stands_still(site):
     standby.freeze()
     load = site.pgbench(primary)
     relay.wait_received(primary.flush_lsn() + (1 << 20))
-    assert timed(primary.stop) < SECONDS
+    primary.stop(deadline=SECONDS)
     load.stop()
     standby.thaw()
 
@@ -79,7 +73,7 @@ def test_a_standby_that_the_relay_follows_stops_within_a_record(site):
     end = received(middle)
     relay.wait_received(end)
     assert relay.flushed_lsn() < end
-    assert timed(middle.stop) < SECONDS
+    middle.stop(deadline=SECONDS)
 
 
 def test_the_relay_stops_with_standbys_attached(site):
@@ -89,7 +83,7 @@ def test_the_relay_stops_with_standbys_attached(site):
     site.receivewal(relay)
     load = site.pgbench(primary)
     relay.wait_received(primary.flush_lsn() + (1 << 20))
-    assert timed(relay.stop) < SECONDS
+    relay.stop(deadline=SECONDS)
     load.stop()
     for standby in standbys:
         standby.wait_for_log("replication terminated by primary server")
@@ -108,7 +102,7 @@ def test_the_relay_stops_although_a_standby_stands_still(site):
     standby.catch_up(primary)
     standby.disconnect()
     standby.freeze()
-    assert timed(relay.stop) < 2 * SECONDS
+    relay.stop(deadline=SECONDS)
     standby.thaw()
 
 
@@ -117,7 +111,7 @@ def test_standbys_stop_and_come_back(site):
     relay = site.relay(primary)
     standby = site.standby(primary, relay, "standby")
     standby.catch_up(primary)
-    assert timed(standby.stop) < SECONDS
+    standby.stop(deadline=SECONDS)
     wait_until(lambda: relay.standby_count() == 0)
     primary.switch_wal()
     standby.start()

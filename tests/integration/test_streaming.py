@@ -43,7 +43,7 @@ def test_a_commit_is_seen_behind_the_relay_at_once(site):
     standby.catch_up(primary)
     for number in range(20):
         primary.execute("INSERT INTO seen VALUES (%s)", number)
-        wait_until(lambda n=number: standby.value("SELECT count(*) FROM seen") == n + 1, deadline=2,
+        wait_until(lambda n=number: standby.value("SELECT count(*) FROM seen") == n + 1, deadline=8,
                    interval=0.001)
 
 
