@@ -6,7 +6,7 @@
 
 #include "app/config.h"
 #include "base/memory.h"
-#include "upstream/upstream.h"
+#include "cli/config_file.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -19,21 +19,6 @@ struct answer {
 	char *bytes;
 	size_t length;
 };
-
-static struct config *load(const char *path)
-{
-	static const struct config_conninfo conninfo = {
-		.is_valid = upstream_conninfo_is_valid,
-		.masked = upstream_conninfo_masked,
-	};
-	struct config_report report = {0};
-	struct config *config = config_load(path, &conninfo, &report);
-	if (config == NULL) {
-		config_report_write(&report, stderr);
-	}
-	config_report_release(&report);
-	return config;
-}
 
 /* "0.0.0.0:9871, [::1]:9871" -> "127.0.0.1:9871" */
 static bool first_address(const char *addresses, char *address_out, size_t size, struct error *err)
@@ -65,7 +50,7 @@ static bool first_address(const char *addresses, char *address_out, size_t size,
 bool api_url_of_config(const char *path, char url_out[API_URL_SIZE], struct error *err)
 {
 	char address[256];
-	struct config *config = load(path);
+	struct config *config = config_file_load(path, false);
 	if (config == NULL) {
 		return error_set(
 			err, ERROR_INVALID, "configuration file \"%s\" contains errors", path);

@@ -8,7 +8,7 @@
 #include "app/config.h"
 #include "cli/check_rules.h"
 #include "cli/commands.h"
-#include "upstream/upstream.h"
+#include "cli/config_file.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -50,10 +50,8 @@ static void check_all(const struct config *config, bool is_offline, struct confi
 
 static int check(const char *path, bool is_offline)
 {
-	static const struct config_conninfo conninfo = {
-		.is_valid = upstream_conninfo_is_valid, .masked = upstream_conninfo_masked};
 	struct config_report report = {0};
-	struct config *config = config_load_anyway(path, &conninfo, &report);
+	struct config *config = config_load_anyway(path, &config_file_conninfo, &report);
 	bool ok;
 
 	if (config != NULL) {

@@ -5,6 +5,7 @@
 
 #include "app/config.h"
 #include "base/memory.h"
+#include "cli/config_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,17 +89,8 @@ static void add_admin(const struct config *config, char *conninfo, size_t size)
 
 static char *conninfo_of_file(const char *path, bool as_admin, struct error *err)
 {
-	static const struct config_conninfo checks = {
-		.is_valid = upstream_conninfo_is_valid,
-		.masked = upstream_conninfo_masked,
-	};
 	char conninfo[CONNINFO_SIZE] = "";
-	struct config_report report = {0};
-	struct config *config = config_load(path, &checks, &report);
-	if (config == NULL) {
-		config_report_write(&report, stderr);
-	}
-	config_report_release(&report);
+	struct config *config = config_file_load(path, false);
 	if (config == NULL) {
 		error_set(err, ERROR_INVALID, "configuration file \"%s\" contains errors", path);
 		return NULL;

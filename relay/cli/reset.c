@@ -6,9 +6,9 @@
  */
 #include "base/pid_file.h"
 #include "cli/commands.h"
+#include "cli/config_file.h"
 #include "cli/reset_state.h"
 #include "cli/set_aside.h"
-#include "upstream/upstream.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -185,14 +185,9 @@ static int reset_locked(struct request *request, const struct config *config)
 
 static int reset(struct request *request)
 {
-	static const struct config_conninfo conninfo = {
-		.is_valid = upstream_conninfo_is_valid, .masked = upstream_conninfo_masked};
-	struct config_report report = {0};
-	struct config *config = config_load(request->path, &conninfo, &report);
+	struct config *config = config_file_load(request->path, true);
 	int result = CLI_FAILED;
 
-	config_report_write(&report, stderr);
-	config_report_release(&report);
 	if (config != NULL) {
 		result = reset_locked(request, config);
 	}

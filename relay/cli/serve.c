@@ -7,7 +7,7 @@
 #include "app/signals.h"
 #include "base/log.h"
 #include "cli/commands.h"
-#include "upstream/upstream.h"
+#include "cli/config_file.h"
 
 #include <getopt.h>
 #include <malloc.h>
@@ -54,19 +54,6 @@ static int parse_arguments(int argc, char **argv, const char **path_out)
 		return CLI_FAILED;
 	}
 	return CLI_DONE;
-}
-
-static struct config *load(const char *path)
-{
-	static const struct config_conninfo conninfo = {
-		.is_valid = upstream_conninfo_is_valid,
-		.masked = upstream_conninfo_masked,
-	};
-	struct config_report report = {0};
-	struct config *config = config_load(path, &conninfo, &report);
-	config_report_write(&report, stderr);
-	config_report_release(&report);
-	return config;
 }
 
 /* Every connection takes a descriptor, and every reader far behind up to two segments more; the
@@ -147,7 +134,7 @@ int cli_serve(int argc, char **argv)
 		return status;
 	}
 	struct error err = {0};
-	struct config *config = load(path);
+	struct config *config = config_file_load(path, true);
 	if (config == NULL) {
 		return CLI_FAILED;
 	}
