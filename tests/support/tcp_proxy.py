@@ -29,8 +29,12 @@ class TcpProxy:
         while not self.is_closed:
             try:
                 client, _ = self.listener.accept()
+            except OSError:
+                continue
+            try:
                 server = socket.create_connection(("127.0.0.1", self.target_port))
             except OSError:
+                client.close()
                 continue
             flowing = threading.Event()
             flowing.set()
