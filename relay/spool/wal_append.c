@@ -1,8 +1,8 @@
 /*
  * wal_append: the writer's way in: bytes go to the segment file, then readers are told.
  *
- * One pwrite a segment touched, one atomic store, a ring of the watchers: no memory is allocated
- * and no lock is taken that a reader holds, except when a segment begins.
+ * One pwrite a segment touched, one atomic store, a ring of the watchers, then of the flusher: no
+ * memory is allocated and no lock is taken that a reader holds, except when a segment begins.
  */
 #include "base/log.h"
 #include "base/memory.h"
@@ -269,7 +269,9 @@ bool wal_store_append(
 	}
 	atomic_fetch_add_explicit(&store->appended_bytes, length, memory_order_relaxed);
 	atomic_store(&line->tip->received, lsn + length);
-	wal_flusher_wake(store);
+	/* In this order: where a processor is free for one of the two, those who wait for the WAL
+	 * are not to stand behind a sync. */
 	wal_store_notify(store, WAL_STORE_RECEIVED);
+	wal_flusher_wake(store);
 	return true;
 }
