@@ -13,4 +13,9 @@
 bool thread_start(pthread_t *thread_out, const char *name, void *(*run)(void *), void *context,
 	struct error *err) MUST_CHECK;
 
+/* Of the calling thread: it mostly waits, and what it then does is waited for. Where the kernel
+ * takes the hint (Linux 6.12), it comes before threads that have no such haste, without getting
+ * more of the processor than they. */
+void thread_make_prompt(void);
+
 #endif

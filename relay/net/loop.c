@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 
 struct call {
 	loop_call *call;
@@ -268,6 +269,7 @@ static void *run_thread(void *context)
 	memcpy(name, loop->name, sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	pthread_setname_np(pthread_self(), name);
+	thread_make_prompt();
 	loop_run(loop);
 	return NULL;
 }

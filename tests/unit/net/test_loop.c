@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -257,6 +258,59 @@ static void test_loop__its_thread_has_a_name_and_takes_no_signals(void **state)
 	loop_free(&trace.loop);
 }
 
+/* As sched_getattr(2) has it: what the kernel takes as a slice is `runtime_ns`. */
+struct scheduling {
+	uint32_t size;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t niceness;
+	uint32_t priority;
+	uint64_t runtime_ns;
+	uint64_t deadline_ns;
+	uint64_t period_ns;
+};
+
+static struct scheduling scheduling_here(void)
+{
+	struct scheduling scheduling = {0};
+	assert_int_equal(syscall(SYS_sched_getattr, 0, &scheduling, sizeof(scheduling), 0), 0);
+	return scheduling;
+}
+
+struct slices {
+	struct scheduling before;
+	struct scheduling on_loop;
+};
+
+static void look_at_slices(void *context)
+{
+	struct slices *slices = context;
+	slices->on_loop = scheduling_here();
+}
+
+static void test_loop__its_thread_has_short_slices_where_there_are_such(void **state)
+{
+	(void)state;
+	struct slices slices = {.before = scheduling_here()};
+	struct error err = {0};
+	struct loop *loop = new_loop();
+	assert_true(loop_start(loop, &err));
+	loop_post(loop, look_at_slices, &slices);
+	loop_stop(loop);
+	loop_join(loop);
+	loop_free(&loop);
+	/* And nothing else changes. */
+	assert_int_equal(slices.on_loop.policy, slices.before.policy);
+	assert_int_equal(slices.on_loop.niceness, slices.before.niceness);
+	struct scheduling after = scheduling_here();
+	assert_memory_equal(&slices.before, &after, sizeof(after));
+	/* Before Linux 6.12 none is told. */
+	if (slices.before.policy != SCHED_OTHER || slices.before.runtime_ns == 0) {
+		skip();
+	}
+	assert_true(slices.on_loop.runtime_ns < slices.before.runtime_ns);
+}
+
 static void check_now(void *context)
 {
 	struct trace *trace = context;
@@ -384,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_loop__a_burst_of_posts_costs_at_most_one_write),
 		cmocka_unit_test(test_loop__a_post_wakes_a_sleeping_loop),
 		cmocka_unit_test(test_loop__its_thread_has_a_name_and_takes_no_signals),
+		cmocka_unit_test(test_loop__its_thread_has_short_slices_where_there_are_such),
 		cmocka_unit_test(test_loop__time_stands_within_a_turn_unless_refreshed),
 		cmocka_unit_test(test_loop__many_rings_wake_once),
 		cmocka_unit_test(test_loop__a_freed_wake_does_not_run),
