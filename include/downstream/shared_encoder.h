@@ -11,8 +11,11 @@
  * The index is made from what the spool holds when the first seat is taken, in the background; then
  * it learns from what is encoded.
  *
- * At the tip a batch is made only when a seat waits for it, and then takes what is there: batches
- * grow while sockets are full. Where more WAL is there than a frame, up to four frames a seat
+ * At the tip a batch is made only when a seat wants it, and then takes what is there: batches grow
+ * while sockets are full. Little of it, where the encoder stands there already, is encoded by the
+ * seat that wants it first, on its own thread: waking another one would take longer. Nothing waits
+ * for a disk there: an earlier image that is not in memory is not referred to. All else is for the
+ * workers. Where more WAL is there than a frame, up to four frames a seat
  * (fewer with more than four seats) are made before they are asked for, on all workers but one,
  * which is kept for the tip. Nothing at the tip ever waits for more than the batches under way.
  *
@@ -56,13 +59,14 @@ struct shared_encoder_options {
 struct shared_encoder_stats {
 	uint64_t encode_cpu_us;
 	uint64_t batches;
+	uint64_t at_once; /* of them, those that nobody had to be woken for */
 	uint64_t frames;
 	uint64_t raw_bytes;
 	uint64_t batch_bytes;
 	uint64_t raw[LINK_KIND_COUNT];
 	uint64_t sent[LINK_KIND_COUNT];
 	uint64_t cache_hits;   /* batches taken that were there */
-	uint64_t cache_misses; /* batches that had to be waited for */
+	uint64_t cache_misses; /* batches that had to be made first */
 	uint64_t plain_requests;
 	uint64_t noted_bytes; /* of WAL that was there before links were, for its images */
 	uint64_t cache_bytes;

@@ -15,6 +15,7 @@
 
 #include "protocol/lsn.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,9 +29,12 @@ struct wal_earlier *wal_earlier_new(struct wal_store *store);
 void wal_earlier_free(struct wal_earlier **earlier);
 
 /* Points bytes_out at WAL from lsn on and returns how many of `length` bytes are there in one
- * piece; 0: not held. Valid until the next call. May wait for the disk. The context is the
- * wal_earlier, so that this is the `read` of a link_source. */
+ * piece; 0: not held. Valid until the next call. May wait for the disk, unless told not to. The
+ * context is the wal_earlier, so that this is the `read` of a link_source. */
 size_t wal_earlier_read(void *context, lsn_t lsn, size_t length, const uint8_t **bytes_out);
+
+/* False: what is not in memory counts as not held. At first true. */
+void wal_earlier_set_waits(struct wal_earlier *earlier, bool waits);
 
 /* Gives up the mappings, which keep removed segments on disk: for one that is not read from for a
  * while. While it is read from, what was removed goes by itself. */

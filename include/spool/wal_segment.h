@@ -54,6 +54,8 @@ bool wal_segment_populate(struct wal_segment *segment, uint32_t offset, uint32_t
 /* The same for scattered small reads: just that, whole memory pages, every time. */
 bool wal_segment_read_piece(struct wal_segment *segment, uint32_t offset, uint32_t length,
 	struct error *err) MUST_CHECK;
+/* Whether it is in memory now: reading it would not wait for the disk. */
+bool wal_segment_has_piece(struct wal_segment *segment, uint32_t offset, uint32_t length);
 /* wal_segment_populate() would find all of it in memory. */
 bool wal_segment_is_resident(struct wal_segment *segment, uint32_t offset, uint32_t length);
 /* Begin to read the first part of a segment that will be wanted soon. */

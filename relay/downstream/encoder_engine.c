@@ -70,6 +70,14 @@ static struct encoder_engine *find_at(const struct encoder_frame *frame)
 	return NULL;
 }
 
+bool encoder_engine_stands_ready(const struct encoder_frame *frame)
+{
+	const struct encoder_engine *engine =
+		frame->engine != NULL ? frame->engine : find_at(frame);
+	return engine != NULL && engine->encoder != NULL && engine->tli == frame->tli &&
+	       engine->at == frame->position;
+}
+
 static struct encoder_engine *find_any(struct shared_encoder *shared)
 {
 	const struct encoder_engine *engine;
@@ -211,13 +219,13 @@ static bool encode_span(
 	return true;
 }
 
-static bool encode_next(
-	struct encoder_frame *frame, struct frame_outcome *outcome, struct error *err)
+static bool encode_next(struct encoder_frame *frame, const struct frame_job *job,
+	struct frame_outcome *outcome, struct error *err)
 {
+	size_t most = job->is_at_once ? ENCODER_SMALL_BYTES : ENCODER_BATCH_MAX;
 	lsn_t room = frame->limit - frame->position;
 	struct wal_span span;
-	switch (wal_cursor_peek(
-		frame->cursor, room < ENCODER_BATCH_MAX ? room : ENCODER_BATCH_MAX, &span, err)) {
+	switch (wal_cursor_peek(frame->cursor, room < most ? room : most, &span, err)) {
 	case WAL_READ_DATA: break;
 	case WAL_READ_WAIT:
 	case WAL_READ_TIMELINE_END:
@@ -248,7 +256,8 @@ void encoder_engine_encode(
 		if (job->begins_frame) {
 			begin_frame(frame, job);
 		}
-		ok = encode_next(frame, outcome, &err);
+		wal_earlier_set_waits(frame->engine->earlier, !job->is_at_once);
+		ok = encode_next(frame, job, outcome, &err);
 	}
 	if (!ok) {
 		frame->engine->at = LSN_INVALID;

@@ -227,13 +227,11 @@ void encoder_frame_settle(struct encoder_frame *frame)
 	}
 }
 
-void encoder_frame_begin_job(struct encoder_frame *frame, struct frame_job *job_out)
+bool encoder_frame_is_quick(const struct encoder_frame *frame)
 {
-	leave_queue(frame);
-	encoder_engine_attach(frame);
-	frame->is_running = true;
-	*job_out = (struct frame_job){
-		.begins_frame = frame->position == frame->start, .level = frame->shared->level};
+	struct encoder_task task = encoder_frame_task(frame);
+	return !frame->is_running && encoder_task_is_small(&task) &&
+	       encoder_engine_stands_ready(frame);
 }
 
 /* All who follow it go plain up to where it would have ended. */
@@ -263,7 +261,7 @@ static void count_batch(struct shared_encoder *shared, const struct frame_outcom
 	}
 }
 
-void encoder_frame_end_job(struct encoder_frame *frame, const struct frame_outcome *outcome)
+static void end_job(struct encoder_frame *frame, const struct frame_outcome *outcome)
 {
 	struct shared_encoder *shared = frame->shared;
 	frame->is_running = false;
@@ -288,4 +286,21 @@ void encoder_frame_end_job(struct encoder_frame *frame, const struct frame_outco
 	if (LIST_EMPTY(&frame->seats)) {
 		encoder_frame_settle(frame);
 	}
+}
+
+void encoder_frame_run(struct encoder_frame *frame, bool is_at_once)
+{
+	struct shared_encoder *shared = frame->shared;
+	const struct frame_job job = {.begins_frame = frame->position == frame->start,
+		.is_at_once = is_at_once,
+		.level = shared->level};
+	struct frame_outcome outcome = {0};
+	leave_queue(frame);
+	encoder_engine_attach(frame);
+	frame->is_running = true;
+	pthread_mutex_unlock(&shared->lock);
+	encoder_engine_encode(frame, &job, &outcome);
+	pthread_mutex_lock(&shared->lock);
+	shared->stats.at_once += is_at_once;
+	end_job(frame, &outcome);
 }

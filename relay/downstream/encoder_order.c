@@ -8,6 +8,11 @@ bool encoder_task_is_near(const struct encoder_task *task)
 	return task->is_awaited && task->end <= task->position + ENCODER_TIP_BYTES;
 }
 
+bool encoder_task_is_small(const struct encoder_task *task)
+{
+	return task->end <= task->position + ENCODER_SMALL_BYTES;
+}
+
 bool encoder_task_overtakes(const struct encoder_task *second, const struct encoder_task *first)
 {
 	bool is_near = encoder_task_is_near(second);

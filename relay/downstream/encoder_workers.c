@@ -21,18 +21,6 @@
 /* How nice workers are that do what is not at the tip. */
 #define NICENESS 5
 
-static void run_frame(struct encoder_frame *frame)
-{
-	struct shared_encoder *shared = frame->shared;
-	struct frame_outcome outcome = {0};
-	struct frame_job job;
-	encoder_frame_begin_job(frame, &job);
-	pthread_mutex_unlock(&shared->lock);
-	encoder_engine_encode(frame, &job, &outcome);
-	pthread_mutex_lock(&shared->lock);
-	encoder_frame_end_job(frame, &outcome);
-}
-
 /* --- a check -----------------------------------------------------------------------------------
  */
 
@@ -142,7 +130,7 @@ static bool do_something(struct shared_encoder *shared, bool is_tip_worker)
 	struct encoder_frame *frame = find_frame(shared, is_tip_worker);
 	struct encoder_seat *seat = is_tip_worker ? NULL : find_check(shared);
 	if (frame != NULL && (frame->is_awaited || seat == NULL)) {
-		run_frame(frame);
+		encoder_frame_run(frame, false);
 		return true;
 	}
 	if (seat != NULL) {
@@ -159,6 +147,7 @@ static bool do_something(struct shared_encoder *shared, bool is_tip_worker)
 static void *tip_worker_thread(void *context)
 {
 	struct shared_encoder *shared = context;
+	thread_make_prompt();
 	pthread_mutex_lock(&shared->lock);
 	while (!shared->is_stopping) {
 		if (!do_something(shared, true)) {

@@ -277,6 +277,23 @@ static void order_ahead(struct encoder_seat *seat, lsn_t from, lsn_t end)
 	}
 }
 
+/* There was nothing at lsn. False: it has failed, and the seat follows nothing any more. */
+static bool order_next(struct encoder_seat *seat, lsn_t lsn)
+{
+	struct encoder_frame *frame = seat->frame;
+	assert(frame->position == lsn);
+	seat->next = lsn;
+	seat->has_waited = true;
+	if (encoder_frame_is_quick(frame)) {
+		encoder_frame_run(frame, true);
+		return seat->frame != NULL;
+	}
+	seat->is_waiting = true;
+	frame->is_awaited = true;
+	encoder_frame_ask(frame);
+	return true;
+}
+
 static enum encoder_take take(
 	struct encoder_seat *seat, lsn_t lsn, lsn_t end, struct encoded_batch **batch_out)
 {
@@ -290,12 +307,10 @@ static enum encoder_take take(
 	frame->end = lsn_max(frame->end, end);
 	struct encoded_batch *batch = batch_queue_find(&frame->batches, lsn);
 	if (batch == NULL) {
-		assert(frame->position == lsn);
-		seat->next = lsn;
-		seat->is_waiting = true;
-		seat->has_waited = true;
-		frame->is_awaited = true;
-		encoder_frame_ask(frame);
+		if (!order_next(seat, lsn)) {
+			return ENCODER_PLAIN;
+		}
+		batch = batch_queue_find(&frame->batches, lsn);
 	}
 	if (is_new) {
 		order_ahead(seat, link_batch_limit(lsn), end);
@@ -314,6 +329,7 @@ static enum encoder_take take(
 enum encoder_take encoder_seat_take(
 	struct encoder_seat *seat, lsn_t lsn, lsn_t end, struct encoded_batch **batch_out)
 {
+	assert(lsn < end);
 	pthread_mutex_lock(&seat->shared->lock);
 	seat->is_waiting = false;
 	enum encoder_take taken = take(seat, lsn, end, batch_out);

@@ -73,6 +73,7 @@ struct frame_wish {
 
 struct frame_job {
 	bool begins_frame;
+	bool is_at_once; /* on a loop: little, and nothing that waits */
 	int level;
 };
 
@@ -157,6 +158,8 @@ void encoder_engine_detach(struct encoder_frame *frame);
 void encoder_engine_free(struct shared_encoder *shared, struct encoder_engine *engine);
 struct link_encoder *encoder_engine_new_encoder(
 	const struct shared_encoder *shared, const struct encoder_engine *engine);
+/* It needs nothing any more before it makes the frame's next batch. */
+bool encoder_engine_stands_ready(const struct encoder_frame *frame);
 /* Without the lock: makes one batch at the frame's position. */
 void encoder_engine_encode(
 	struct encoder_frame *frame, const struct frame_job *job, struct frame_outcome *outcome);
@@ -193,8 +196,11 @@ struct encoder_task encoder_frame_task(const struct encoder_frame *frame);
 void encoder_frame_ask(struct encoder_frame *frame);
 /* Nobody follows it: it goes, or waits a while without holding WAL. */
 void encoder_frame_settle(struct encoder_frame *frame);
-void encoder_frame_begin_job(struct encoder_frame *frame, struct frame_job *job_out);
-void encoder_frame_end_job(struct encoder_frame *frame, const struct frame_outcome *outcome);
+/* Its next batch can be made at once: it is small, and nobody makes it. */
+bool encoder_frame_is_quick(const struct encoder_frame *frame);
+/* Makes its next batch, without the lock meanwhile. Afterwards it may be gone, unless somebody
+ * follows it; and if it failed, nobody does. */
+void encoder_frame_run(struct encoder_frame *frame, bool is_at_once);
 void encoder_frame_free(struct encoder_frame *frame);
 
 /* --- shared_encoder.c: seats --------------------------------------------------------------------

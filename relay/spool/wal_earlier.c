@@ -24,6 +24,7 @@ struct wal_earlier_slot {
 
 struct wal_earlier {
 	struct wal_store *store;
+	bool waits;                /* for the disk */
 	lsn_t oldest;              /* what was removed before it has been let go */
 	const struct wal_tip *tip; /* with another one, names may stand for other files */
 	struct wal_earlier_slot slots[WAL_EARLIER_SEGMENTS_MAX];
@@ -34,7 +35,13 @@ struct wal_earlier *wal_earlier_new(struct wal_store *store)
 	struct wal_earlier *earlier = memory_new(sizeof(*earlier));
 
 	earlier->store = store;
+	earlier->waits = true;
 	return earlier;
+}
+
+void wal_earlier_set_waits(struct wal_earlier *earlier, bool waits)
+{
+	earlier->waits = waits;
 }
 
 static void let_go(struct wal_earlier_slot *slot)
@@ -149,6 +156,13 @@ static bool populate(struct wal_earlier_slot *slot, uint32_t offset, uint32_t le
 	return true;
 }
 
+static bool can_be_read(const struct wal_earlier *earlier, struct wal_earlier_slot *slot,
+	uint32_t offset, uint32_t length)
+{
+	return earlier->waits ? populate(slot, offset, length)
+			      : wal_segment_has_piece(slot->segment, offset, length);
+}
+
 size_t wal_earlier_read(void *context, lsn_t lsn, size_t length, const uint8_t **bytes_out)
 {
 	struct wal_earlier *earlier = context;
@@ -173,7 +187,7 @@ size_t wal_earlier_read(void *context, lsn_t lsn, size_t length, const uint8_t *
 	slot = enter_segment(earlier, stretch->tli, wal_segment_number(lsn, line->segment_bytes),
 		line->segment_bytes);
 	offset = (uint32_t)(lsn % line->segment_bytes);
-	if (slot == NULL || !populate(slot, offset, (uint32_t)length)) {
+	if (slot == NULL || !can_be_read(earlier, slot, offset, (uint32_t)length)) {
 		return 0;
 	}
 	*bytes_out = wal_segment_bytes(slot->segment) + offset;

@@ -341,6 +341,42 @@ bool wal_segment_read_piece(
 	return true;
 }
 
+/* At most a window. */
+static bool are_pages_resident(const uint8_t *first, size_t length)
+{
+	unsigned char resident[WINDOW_BYTES / 4096];
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	size_t pages = (length + page_bytes - 1) / page_bytes;
+
+	assert(pages <= sizeof(resident));
+	if (mincore((void *)(uintptr_t)first, length, resident) != 0) {
+		return false;
+	}
+	for (size_t i = 0; i < pages; i++) {
+		if ((resident[i] & 1) == 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool wal_segment_has_piece(struct wal_segment *segment, uint32_t offset, uint32_t length)
+{
+	uint32_t end = offset + length;
+
+	assert(length > 0 && end <= segment->length);
+	offset -= offset % (uint32_t)sysconf(_SC_PAGESIZE);
+	while (offset < end) {
+		uint32_t part = end - offset < WINDOW_BYTES ? end - offset : WINDOW_BYTES;
+
+		if (!are_pages_resident(segment->bytes + offset, part)) {
+			return false;
+		}
+		offset += part;
+	}
+	return true;
+}
+
 static bool window_populate(struct wal_segment *segment, uint32_t window, struct error *err)
 {
 	uint64_t bit = UINT64_C(1) << (window % 64);
@@ -369,21 +405,9 @@ static bool window_is_resident(struct wal_segment *segment, uint32_t window)
 {
 	uint64_t populated =
 		atomic_load_explicit(&segment->populated[window / 64], memory_order_relaxed);
-	unsigned char resident[WINDOW_BYTES / 4096];
-	size_t pages = WINDOW_BYTES / (size_t)sysconf(_SC_PAGESIZE);
 
-	if ((populated & UINT64_C(1) << (window % 64)) != 0) {
-		return true;
-	}
-	if (mincore(segment->bytes + (size_t)window * WINDOW_BYTES, WINDOW_BYTES, resident) != 0) {
-		return false;
-	}
-	for (size_t i = 0; i < pages; i++) {
-		if ((resident[i] & 1) == 0) {
-			return false;
-		}
-	}
-	return true;
+	return (populated & UINT64_C(1) << (window % 64)) != 0 ||
+	       are_pages_resident(segment->bytes + (size_t)window * WINDOW_BYTES, WINDOW_BYTES);
 }
 
 bool wal_segment_is_resident(struct wal_segment *segment, uint32_t offset, uint32_t length)

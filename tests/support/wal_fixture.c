@@ -24,14 +24,19 @@ static const char *scratch(void)
 	return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
-void fixture_make_directory(struct wal_fixture *fixture)
+static void make_directory_in(struct wal_fixture *fixture, const char *place)
 {
 	memset(fixture, 0, sizeof(*fixture));
-	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/walrelay_test_XXXXXX", scratch());
+	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/walrelay_test_XXXXXX", place);
 	assert_non_null(mkdtemp(fixture->path));
 	(void)snprintf(fixture->directory, sizeof(fixture->directory), "%.200s/wal", fixture->path);
 	fixture->options.directory = fixture->directory;
 	fixture->options.retain_bytes = UINT64_C(1) << 40;
+}
+
+void fixture_make_directory(struct wal_fixture *fixture)
+{
+	make_directory_in(fixture, scratch());
 }
 
 bool fixture_try_start(struct wal_fixture *fixture, struct error *err)
@@ -65,6 +70,12 @@ void fixture_start(struct wal_fixture *fixture)
 void fixture_open(struct wal_fixture *fixture)
 {
 	fixture_make_directory(fixture);
+	fixture_start(fixture);
+}
+
+void fixture_open_on_disk(struct wal_fixture *fixture)
+{
+	make_directory_in(fixture, "/tmp");
 	fixture_start(fixture);
 }
 

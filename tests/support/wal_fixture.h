@@ -40,6 +40,8 @@ struct wal_fixture {
 
 /* A fresh directory, everything opened. Change options before fixture_reopen(). */
 void fixture_open(struct wal_fixture *fixture);
+/* The same where files need not stay in memory. */
+void fixture_open_on_disk(struct wal_fixture *fixture);
 /* Without opening anything. */
 void fixture_make_directory(struct wal_fixture *fixture);
 bool fixture_try_start(struct wal_fixture *fixture, struct error *err);

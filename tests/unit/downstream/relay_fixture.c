@@ -3,14 +3,12 @@
  */
 #include "relay_fixture.h"
 
-#include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +18,7 @@
 #include "downstream/user_list.h"
 #include "problems.h"
 #include "spool/wal_segment.h"
+#include "support/page_cache.h"
 
 void relay_fixture_pause(void)
 {
@@ -238,19 +237,9 @@ bool relay_fixture_drop_from_memory(struct relay_fixture *fixture, lsn_t lsn)
 {
 	char name[WAL_SEGMENT_NAME_SIZE];
 	char path[256];
-	unsigned char resident[FIXTURE_SEGMENT / 4096];
 	wal_segment_name(1, wal_segment_number(lsn, FIXTURE_SEGMENT), FIXTURE_SEGMENT, name);
 	snprintf(path, sizeof(path), "%s/wal/%s", fixture->directory, name);
-	int fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(fsync(fd), 0);
-	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-	void *bytes = mmap(NULL, FIXTURE_SEGMENT, PROT_READ, MAP_SHARED, fd, 0);
-	assert_true(bytes != MAP_FAILED);
-	assert_int_equal(mincore(bytes, FIXTURE_SEGMENT, resident), 0);
-	munmap(bytes, FIXTURE_SEGMENT);
-	close(fd);
-	return (resident[0] & 1) == 0;
+	return page_cache_drop(path);
 }
 
 void relay_fixture_promote(struct relay_fixture *fixture, tli_t tli, lsn_t fork)

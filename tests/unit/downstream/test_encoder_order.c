@@ -47,10 +47,33 @@ static void test_encoder_order__the_tip_comes_first_then_who_asked_first(void **
 	}
 }
 
+static void test_encoder_order__a_few_commits_at_the_tip_are_little(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		struct encoder_task task;
+		bool expected;
+	} cases[] = {
+		{"one commit", {NEAR(100)}, true},
+		{"as much as may be", {NEAR(2048)}, true},
+		{"a byte more", {NEAR(2049)}, false},
+		{"a batch", {NEAR(128 << 10)}, false},
+		{"far behind", {FAR(100 * MB)}, false},
+		{"whether its frame was begun or not", {NEAR(100), HAS_BEGUN}, true},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (encoder_task_is_small(&cases[i].task) != cases[i].expected) {
+			fail_msg("%s", cases[i].name);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_encoder_order__the_tip_comes_first_then_who_asked_first),
+		cmocka_unit_test(test_encoder_order__a_few_commits_at_the_tip_are_little),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

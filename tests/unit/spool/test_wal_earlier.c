@@ -5,6 +5,7 @@
 
 #include "spool/wal_segment.h"
 #include "spool/wal_store.h"
+#include "support/page_cache.h"
 #include "support/wal_fixture.h"
 
 #include <pthread.h>
@@ -208,6 +209,41 @@ static void test_wal_earlier__lets_go_of_what_retention_took(void **state)
 	earlier_close(&test);
 }
 
+static void test_wal_earlier__waits_for_no_disk_when_told_so(void **state)
+{
+	struct earlier test;
+	char name[WAL_SEGMENT_NAME_SIZE];
+	char path[2 * FIXTURE_PATH_SIZE];
+	bool is_dropped;
+
+	(void)state;
+	test.maker = wal_maker_new(1, START, SEGMENT, 3);
+	wal_maker_fill(test.maker, START + 2 * SEGMENT);
+	fixture_open_on_disk(&test.fixture);
+	test.reader = wal_earlier_new(test.fixture.store);
+	fixture_begin(&test.fixture, test.maker);
+	fixture_append(&test.fixture, test.maker, START, test.maker->at, 131072);
+	fixture_wait_flushed(&test.fixture, 1, test.maker->at);
+	wal_segment_name(1, wal_segment_number(START, SEGMENT), SEGMENT, name);
+	(void)snprintf(path, sizeof(path), "%s/%s", test.fixture.directory, name);
+	is_dropped = page_cache_drop(path);
+	wal_earlier_set_waits(test.reader, false);
+	check_bytes(test.reader, test.maker, START + SEGMENT, test.maker->at, 8192);
+	if (is_dropped) {
+		check_nothing(test.reader, START + 100);
+		check_nothing(test.reader, START + SEGMENT - 1);
+	}
+	wal_earlier_set_waits(test.reader, true);
+	check_bytes(test.reader, test.maker, START, START + SEGMENT, 8192);
+	wal_earlier_set_waits(test.reader, false);
+	check_bytes(test.reader, test.maker, START, START + SEGMENT, 8192);
+	check_bytes(test.reader, test.maker, START + 3, START + SEGMENT, 1 << 30);
+	earlier_close(&test);
+	if (!is_dropped) {
+		skip();
+	}
+}
+
 static void *read_at_random(void *argument)
 {
 	const struct earlier *test = argument;
@@ -256,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_wal_earlier__goes_over_to_the_timeline_that_took_over),
 		cmocka_unit_test(test_wal_earlier__forgets_what_was_cut),
 		cmocka_unit_test(test_wal_earlier__lets_go_of_what_retention_took),
+		cmocka_unit_test(test_wal_earlier__waits_for_no_disk_when_told_so),
 		cmocka_unit_test(test_wal_earlier__is_read_by_many_while_it_grows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
