@@ -7,6 +7,7 @@
  */
 #include <ctype.h>
 #include <event2/buffer.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "downstream/downstream_session_state.h"
@@ -150,6 +151,16 @@ static void log_end(const struct downstream_session *session, const char *reason
 		LSN_ARGS(wal_stream_sent_lsn(session->stream)), reason);
 }
 
+/* The client gets PostgreSQL's words alone. Here somebody reads which standby is past a fork. */
+static void tell_refused(const struct downstream_session *session, const struct error *err)
+{
+	struct error told = *err;
+	if (strcmp(err->sqlstate, "XX000") == 0 && err->detail[0] != '\0') {
+		error_hint(&told, "What is past that point has to be undone by pg_rewind.");
+	}
+	log_error(LOG_LEVEL_WARNING, session->scope, &told);
+}
+
 void session_start_stream(struct downstream_session *session, const struct repl_command *command)
 {
 	struct error err = {0};
@@ -164,8 +175,7 @@ void session_start_stream(struct downstream_session *session, const struct repl_
 		return;
 	}
 	if (!open_stream(session, command, link, &err)) {
-		/* One that is past a fork is told of here too: somebody has to rewind it. */
-		log_error(LOG_LEVEL_WARNING, session->scope, &err);
+		tell_refused(session, &err);
 		session_release_slot(session);
 		session_fail_command(session, &err);
 		return;

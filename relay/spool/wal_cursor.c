@@ -167,7 +167,6 @@ static bool check_start(const struct wal_line *line, tli_t tli, lsn_t lsn, struc
 		(void)error_detail(err,
 			"This server's history forked from timeline %u at " LSN_FORMAT ".", tli,
 			LSN_ARGS(entry->end));
-		(void)error_hint(err, "What is past that point has to be undone by pg_rewind.");
 		return error_sqlstate(err, "XX000");
 	}
 	return true;
