@@ -247,8 +247,8 @@ def test_rows_a_few_at_a_time_and_errors_until_sync(site):
         begin(b"SHOW SPOOL", 2)
         client.message("E", b"\0\0\0\0\0")
         client.message("S")
-        kinds = "".join(client.receive()[0] for _ in range(12))
-        assert kinds == "12TDDsDDDDCZ", kinds
+        kinds = "".join(client.receive()[0] for _ in range(13))
+        assert kinds == "12TDDsDDDDDCZ", kinds
         begin(b"SHOW nothing", 0)
         begin(b"SHOW VERSION", 0)
         client.message("S")
