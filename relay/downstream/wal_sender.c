@@ -17,6 +17,9 @@
 #define COPIED_SPAN_MAX 2048u
 /* From here on a call of its own for the file is cheaper than the kernel's copy. */
 #define FILE_SPAN_MIN 16384u
+/* The long one is that of a segment's first page. */
+#define PAGE_HEADER_BYTES      24u
+#define LONG_PAGE_HEADER_BYTES 40u
 
 static void release_segment(void *context)
 {
@@ -169,14 +172,38 @@ static bool ask_leave(struct wal_stream *stream, lsn_t end_lsn, lsn_t *limit)
 	return leave > 0;
 }
 
+/* Where a receiver may be left at the tip. PostgreSQL's never is with a page's header and no more:
+ * its reader asks for that many bytes of a page, takes what follows them for a record, of length 0,
+ * and then ends each new WAL receiver before it has begun (XLogPageRead(), WaitForWALToBecome-
+ * Available(), src/backend/access/transam/xlogrecovery.c). A batch of a link may end there. */
+static lsn_t tip_end(const struct wal_stream *stream, lsn_t flushed_before, lsn_t end_lsn)
+{
+	struct wal_store *store = stream->options.store;
+	lsn_t in_page = end_lsn % WAL_PAGE_BYTES;
+	bool is_first_page = end_lsn % wal_store_segment_bytes(store) < WAL_PAGE_BYTES;
+	bool is_tip = wal_store_flushed(store).tli == wal_cursor_tli(stream->cursor) &&
+		      end_lsn >= flushed_before;
+	lsn_t header_bytes = is_first_page ? LONG_PAGE_HEADER_BYTES : PAGE_HEADER_BYTES;
+	return is_tip && in_page <= header_bytes ? end_lsn - in_page : end_lsn;
+}
+
 static enum wal_fill fill(struct wal_stream *stream, struct error *err)
 {
 	lsn_t limit = UINT64_MAX;
 	struct connection *connection = stream->options.connection;
 	int64_t pg_now_us = wall_clock_unix_us() - PG_EPOCH_UNIX_US;
 	lsn_t start_lsn = wal_cursor_lsn(stream->cursor);
-	lsn_t end_lsn = wal_cursor_end(stream->cursor);
+	/* Before the end is asked for, which is not behind it unless it is that of a hole. */
+	lsn_t flushed_before = wal_store_flushed(stream->options.store).lsn;
+	lsn_t received_end_lsn = wal_cursor_end(stream->cursor);
+	lsn_t end_lsn = tip_end(stream, flushed_before, received_end_lsn);
 	enum wal_fill filled = WAL_FILL_ENOUGH;
+	if (end_lsn < received_end_lsn) {
+		if (start_lsn >= end_lsn) {
+			return WAL_FILL_AT_TIP;
+		}
+		limit = lsn_min(limit, end_lsn);
+	}
 	lag_tracker_on_sent(&stream->lag, end_lsn, wal_stream_now_us(stream));
 	if (!ask_leave(stream, end_lsn, &limit)) {
 		return WAL_FILL_WAITS;

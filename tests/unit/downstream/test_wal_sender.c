@@ -376,6 +376,45 @@ static void test_wal_sender__its_turn_comes_with_time(void **state)
 	rig_close(&rig);
 }
 
+static void append_to(struct relay_fixture *fixture, lsn_t end)
+{
+	struct error err = {0};
+	assert_true(wal_store_append(fixture->store, fixture->appended,
+		wal_maker_bytes(fixture->maker, fixture->appended), end - fixture->appended, &err));
+	fixture->appended = end;
+}
+
+/* The WAL comes up to there; how far it is sent. */
+static lsn_t sent_of(struct rig *rig, lsn_t end)
+{
+	append_to(rig->fixture, end);
+	assert_int_equal(wal_stream_turn(rig->stream, NULL), WAL_STREAM_GOES_ON);
+	return wal_stream_sent_lsn(rig->stream);
+}
+
+/* PostgreSQL's reader takes what follows a header that is all it has for a record of length 0. The
+ * end of a record that went over into the page may be as near. */
+static void check_header(lsn_t page, lsn_t header_bytes)
+{
+	struct rig rig;
+	rig_open(&rig);
+	wal_maker_fill(rig.fixture->maker, page + WAL_PAGE_BYTES);
+	append_to(rig.fixture, page - 100);
+	rig_start(&rig, page - 200, 60 * SECOND);
+	assert_true(sent_of(&rig, page - 50) == page - 50);
+	assert_true(sent_of(&rig, page + 10) == page);
+	assert_true(sent_of(&rig, page + header_bytes) == page);
+	assert_true(sent_of(&rig, page + header_bytes + 8) == page + header_bytes + 8);
+	rig_close(&rig);
+}
+
+static void test_wal_sender__leaves_nobody_behind_the_header_of_a_page(void **state)
+{
+	(void)state;
+	check_header((FIXTURE_START / WAL_PAGE_BYTES + 2) * WAL_PAGE_BYTES, 24);
+	check_header((FIXTURE_START / FIXTURE_SEGMENT + 1) * FIXTURE_SEGMENT, 40);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +423,7 @@ int main(void)
 		cmocka_unit_test(
 			test_wal_sender__keepalives_do_not_pile_up_before_one_who_does_not_read),
 		cmocka_unit_test(test_wal_sender__an_idle_stream_has_its_keepalive),
+		cmocka_unit_test(test_wal_sender__leaves_nobody_behind_the_header_of_a_page),
 		cmocka_unit_test(
 			test_wal_sender__a_short_stretch_the_disk_cannot_give_ends_one_connection),
 		cmocka_unit_test(test_wal_sender__does_not_wait_for_the_disk_itself),
