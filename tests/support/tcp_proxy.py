@@ -7,6 +7,17 @@ import threading
 from support.ports import free_port
 
 
+def longest_message(chunk):
+    """Where the longest CopyData of those in the chunk has its payload; all of a chunk that begins
+    within one."""
+    longest, at = (0, 0), 0
+    while at + 5 <= len(chunk) and chunk[at] == ord("d"):
+        end = at + 1 + int.from_bytes(chunk[at + 1:at + 5], "big")
+        longest = max(longest, (at + 5, min(end, len(chunk))), key=lambda one: one[1] - one[0])
+        at = end
+    return longest if longest[1] - longest[0] > 1 else (0, len(chunk))
+
+
 class TcpProxy:
     """Listens on `port` and passes bytes to target_port until closed."""
 
@@ -76,14 +87,15 @@ class TcpProxy:
             self.left = count
 
     def _maybe_flip(self, chunk):
-        """In the second half of what is no keepalive: lengths of messages stay what they are, mostly."""
+        """In the second half of the longest message there: no keepalive, and its length stays what it is."""
         with self.lock:
             if self.flips == 0 or len(chunk) < 300:
                 return chunk
             self.flips -= 1
             self.flipped += 1
             damaged = bytearray(chunk)
-            at = self.random.randrange(len(chunk) // 2, len(chunk))
+            start, end = longest_message(chunk)
+            at = self.random.randrange((start + end) // 2, end)
             damaged[at] ^= 1 << self.random.randrange(8)
             return bytes(damaged)
 
