@@ -420,8 +420,7 @@ static bool take_apart(struct link_encoder *encoder, const uint8_t *raw, uint32_
 			break;
 		}
 		if (ends_before(encoder, &item, *length)) {
-			link_scan_end_before(&scan, &item);
-			*length = (uint32_t)(item.start - scan.batch_lsn);
+			*length = link_scan_end_before(&scan, &item);
 			break;
 		}
 		put_item(encoder, &scan, &item);

@@ -278,17 +278,21 @@ void link_scan_pass(struct link_scan *scan, const struct link_item *item)
 	}
 }
 
-void link_scan_end_before(struct link_scan *scan, const struct link_item *item)
+uint32_t link_scan_end_before(struct link_scan *scan, const struct link_item *item)
 {
 	struct link_position *position = scan->position;
 	struct link_pages *pages = scan->pages;
+	uint32_t length = (uint32_t)(item->start - scan->batch_lsn);
 
 	assert(item->from == 0 && item->start != LSN_INVALID && !item->is_at_end);
 	position->mode = LINK_BETWEEN;
 	link_position_begin(position, LSN_INVALID, 0);
-	while (pages->count > 0 && pages->pages[pages->count - 1].flat_at > item->flat_at) {
-		pages->count--;
+	while (pages->count > 0 && pages->pages[pages->count - 1].flat_at >= item->flat_at) {
+		const struct link_page *page = &pages->pages[--pages->count];
+
+		length = page->raw_at < length ? page->raw_at : length;
 	}
 	pages->flat_length = item->flat_at;
 	scan->at = item->flat_at;
+	return length;
 }

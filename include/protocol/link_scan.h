@@ -120,8 +120,11 @@ void link_scan_init(struct link_scan *scan, struct link_position *position,
  * passed. */
 void link_scan_next(struct link_scan *scan, struct link_item *item_out);
 void link_scan_pass(struct link_scan *scan, const struct link_item *item);
-/* As if the batch ended before the item: a record from its start that it would cut. */
-void link_scan_end_before(struct link_scan *scan, const struct link_item *item);
+/* As if the batch ended before the item: a record from its start that it would cut. Before the
+ * page's header, too, where the page begins with the record: see tip_end() in
+ * relay/downstream/wal_sender.c. Returns the bytes of the batch, headers included, that are left.
+ */
+uint32_t link_scan_end_before(struct link_scan *scan, const struct link_item *item);
 /* Tells the pages that begin within the next bytes how much of the record is left there. */
 void link_scan_mark_pages(struct link_scan *scan, uint64_t left, bool is_start);
 lsn_t link_scan_lsn(const struct link_scan *scan);

@@ -177,6 +177,11 @@ static struct link_encoder *new_encoder_to_records(struct link_wal *wal)
 	return encoder;
 }
 
+static size_t behind_header(size_t at)
+{
+	return at % WAL_PAGE_BYTES == 0 ? at + WAL_PAGE_HEADER_SHORT : at;
+}
+
 /* Only the first batch of a frame then begins within a record, or one that is all of one record. */
 static void test_link_codec__a_long_batch_ends_where_a_record_does(void **state)
 {
@@ -203,13 +208,80 @@ static void test_link_codec__a_long_batch_ends_where_a_record_does(void **state)
 
 			assert_true(length >= wanted / 2);
 			assert_int_equal((at + length) % 8, 0);
-			memcpy(&total, wal->bytes + at + length, 4);
+			memcpy(&total, wal->bytes + behind_header(at + length), 4);
 			assert_true(total + 3 * WAL_PAGE_HEADER_LONG > wanted - length);
 		}
 	}
 	/* At the ends of frames, and where the WAL ends. */
 	assert_in_range(whole, 5, 5 + cut / 10);
 	assert_true(cut > 100);
+	pair_close(&pair);
+	link_wal_free(wal);
+}
+
+/* Up to the end of a page that it begins in. */
+static void add_page_end(struct link_wal *wal)
+{
+	struct wal_record_head head = {.rmgr = 1, .xid = 700, .main_id = WAL_ID_DATA_LONG};
+	uint32_t room = (uint32_t)(WAL_PAGE_BYTES - (wal->length + 7) / 8 * 8 % WAL_PAGE_BYTES);
+
+	if (room >= 512 && room < WAL_PAGE_BYTES) {
+		head.main_length = room - wal_record_head_bytes(&head);
+		link_wal_add(wal, &head, wal->payload);
+	}
+}
+
+/* Where records begin behind the header of a page; 0 after the last. */
+static size_t *fill_and_note_page_starts(struct link_wal *wal, size_t to)
+{
+	size_t *starts = calloc(to / WAL_PAGE_BYTES, sizeof(*starts));
+	size_t count = 0;
+
+	assert_non_null(starts);
+	while (wal->length < to) {
+		size_t at = link_wal_add_random(wal) - wal->start;
+
+		if (at % WAL_PAGE_BYTES == WAL_PAGE_HEADER_SHORT && at < to) {
+			starts[count++] = at;
+		}
+		add_page_end(wal);
+	}
+	return starts;
+}
+
+/* A standby that has no more than a page's header is stuck. The first batch goes as it is: nothing
+ * is known before a page was seen. */
+static void test_link_codec__no_record_is_cut_from_the_header_before_it(void **state)
+{
+	struct link_wal *wal = link_wal_new(START, 1 << 21, 6 << 20, 82);
+	struct link_pair pair = {.wal = wal};
+	size_t *starts = fill_and_note_page_starts(wal, 5 << 20), *next = starts, cut = 0;
+
+	(void)state;
+	pair.encoder = new_encoder_to_records(wal);
+	pair.decoder = new_decoder(wal);
+	for (size_t at = 0, length; at < wal->length; at += length) {
+		size_t batch_length, wanted;
+		uint8_t *batch;
+
+		while (*next != 0 && *next < at + 20000) {
+			next++;
+		}
+		wanted = *next != 0 ? *next + 8 - at : wal->length - at;
+		length = next_length(&pair, at, wal->length, wanted);
+		wanted = length == wanted && at > 0 && *next != 0
+				 ? *next - WAL_PAGE_HEADER_SHORT - at
+				 : 0;
+		batch = encode_up_to(&pair, at, &length, &batch_length);
+		assert_int_equal(decode(&pair, batch, batch_length, at, length), LINK_OK);
+		free(batch);
+		if (wanted != 0) {
+			assert_int_equal(length, wanted);
+			cut++;
+		}
+	}
+	assert_true(cut > 10);
+	free(starts);
 	pair_close(&pair);
 	link_wal_free(wal);
 }
@@ -501,6 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_codec__gives_back_what_it_took_however_it_is_cut),
 		cmocka_unit_test(test_link_codec__a_long_batch_ends_where_a_record_does),
+		cmocka_unit_test(test_link_codec__no_record_is_cut_from_the_header_before_it),
 		cmocka_unit_test(test_link_codec__refers_to_earlier_images),
 		cmocka_unit_test(test_link_codec__refers_to_what_postgresql_compressed),
 		cmocka_unit_test(test_link_codec__leaves_what_it_would_compress_otherwise),
