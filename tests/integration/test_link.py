@@ -1,6 +1,8 @@
 """The link between two relays: what the edge holds is what the hub holds, byte for byte, whatever
 happens between them."""
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -242,3 +244,49 @@ def test_a_hub_that_starts_again_knows_the_images_in_its_spool(site):
     assert hub.metric("link_wal_bytes_total", kind="image_referred") > \
         hub.metric("link_wal_bytes_total", kind="image_new")
     assert edge.metric("link_upstream_plain_requests_total") == 0
+
+
+def controls(name):
+    return Path("/proc/sys/net/ipv4", name).read_text(encoding="ascii").split()
+
+
+def congestion_of(port):
+    """The congestion controls of the established sockets on the port, and of their far ends."""
+    def ask(end):
+        listed = subprocess.run(["ss", "-tinOH", "state", "established", end, "=", f":{port}"],
+                                capture_output=True, text=True, timeout=60, check=True).stdout
+        known = controls("tcp_available_congestion_control")
+        return [word for word in listed.split() if word in known]
+    return ask("sport"), ask("dport")
+
+
+def test_congestion_control_is_of_the_link_where_it_sends(site):
+    system, = controls("tcp_congestion_control")
+    other = next((name for name in controls("tcp_allowed_congestion_control") if name != system),
+                 None)
+    if other is None:
+        pytest.skip(f"only root may have more than {system}")
+    primary = site.primary()
+    hub = site.relay(primary, "hub", link={"congestion": other})
+    plain = site.receivewal(hub)
+    wait_until(lambda: hub.standby_count() == 1, what="a standby")
+    assert congestion_of(hub.port) == ([system], [system])
+    plain.kill9()
+    wait_until(lambda: hub.standby_count() == 0, what="the standby to be gone")
+    edge = edge_of(site, hub, link={"lanes": 3})
+    wait_until(lambda: edge.metric("link_upstream_lanes") == 3, what="all lanes")
+    write_wal(primary, 2)
+    assert_same_spools(primary, hub, edge)
+    assert congestion_of(hub.port) == ([other] * 3, [system] * 3)
+
+
+def test_a_congestion_control_that_is_not_to_be_had_is_told_of_once(site):
+    primary = site.primary()
+    hub = site.relay(primary, "hub", link={"congestion": "nosuch"})
+    edges = [edge_of(site, hub, name) for name in ("one", "other")]
+    write_wal(primary, 2)
+    assert_same_spools(primary, hub, *edges)
+    assert hub.log_text().count(
+        'could not use the congestion control "nosuch": No such file or directory') == 1
+    sending, _ = congestion_of(hub.port)
+    assert sending == controls("tcp_congestion_control") * 2

@@ -19,6 +19,7 @@
 #include "problems.h"
 #include "spool/wal_segment.h"
 #include "support/page_cache.h"
+#include "support/tcp_pair.h"
 
 void relay_fixture_pause(void)
 {
@@ -151,6 +152,7 @@ struct relay_fixture *relay_fixture_new(const struct relay_fixture_options *opti
 	struct relay_fixture *fixture = memory_new(sizeof(*fixture));
 	const struct relay_fixture_options *wanted = options != NULL ? options : &defaults;
 	(void)signal(SIGPIPE, SIG_IGN); /* as app/ does */
+	fixture->is_tcp = wanted->is_tcp;
 	open_spool(fixture);
 	learn(fixture, wanted);
 	open_downstream(fixture, wanted);
@@ -265,8 +267,17 @@ void relay_fixture_promote(struct relay_fixture *fixture, tli_t tli, lsn_t fork)
 void relay_fixture_connect(struct relay_fixture *fixture, struct raw_client *client)
 {
 	int fds[2];
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	downstream_accept(fixture->downstream, fds[0], NULL, 0);
+	/* Whom trusting_hba() trusts. */
+	struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xC0000207)};
+	if (fixture->is_tcp) {
+		tcp_pair(fds);
+		downstream_accept(
+			fixture->downstream, fds[0], (struct sockaddr *)&peer, sizeof(peer));
+	} else {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+		downstream_accept(fixture->downstream, fds[0], NULL, 0);
+	}
+	fixture->accepted_fd = fds[0];
 	raw_client_open(client, fds[1]);
 }
 

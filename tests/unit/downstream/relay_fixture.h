@@ -30,11 +30,12 @@ struct relay_fixture_options {
 	int64_t authentication_timeout_us; /* 0: 10 s */
 	int64_t wal_sender_timeout_us;
 	uint64_t egress_cap_bytes;
+	bool is_tcp; /* what clients come by; else a pair of Unix sockets */
 	bool proxy_protocol;
 	const char *proxy_from;
 	const struct passthrough *passthrough;
 	const struct console_service *console; /* NULL: there is none */
-	const struct downstream_link *link; /* NULL: not offered */
+	const struct downstream_link *link;    /* NULL: not offered */
 	void (*on_replayed)(void *context);
 	void *context; /* on_replayed's */
 };
@@ -48,6 +49,8 @@ struct relay_fixture {
 	struct downstream *downstream;
 	struct downstream_limits limits;
 	struct wal_maker *maker;
+	bool is_tcp;
+	int accepted_fd;        /* the relay's end of the last client's connection */
 	lsn_t appended;         /* of the maker's */
 	struct loop *stop_loop; /* runs in stop_thread until everybody is gone */
 	pthread_t stop_thread;

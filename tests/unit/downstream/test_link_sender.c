@@ -1,8 +1,11 @@
 /* Streams to relays: batches for everybody, each byte the one that was asked for. */
 #include "link_peer.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <xxhash.h>
 
 #include "cmocka_all.h"
@@ -312,6 +315,46 @@ static void test_link_sender__who_never_reads_holds_nobody_up(void **state)
 	relay_fixture_free(fixture);
 }
 
+static void tuning_of(int fd, char congestion_out[32], int *unsent_max_out)
+{
+	socklen_t length = 31, int_length = sizeof(int);
+	memset(congestion_out, 0, 32);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion_out, &length), 0);
+	assert_int_equal(
+		getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_max_out, &int_length), 0);
+}
+
+/* A standby's socket is as it came, a link's has the congestion control of the configuration. */
+static void test_link_sender__the_kernel_is_asked_for_a_short_queue(void **state)
+{
+	(void)state;
+	static const struct downstream_link link = {
+		.is_offered = true, .level = 3, .congestion = "reno", .reference_bytes = 64 * MB};
+	const struct relay_fixture_options options = {.link = &link, .is_tcp = true};
+	struct relay_fixture *fixture = relay_fixture_new(&options);
+	lsn_t end = relay_fixture_append(fixture, 100000);
+	char congestion[32], congestion_before[32];
+	int unsent_max, unsent_max_before;
+	struct raw_client standby;
+	struct link_peer peer;
+	relay_fixture_log_in(fixture, &standby);
+	tuning_of(fixture->accepted_fd, congestion_before, &unsent_max_before);
+	raw_client_query(&standby, "START_REPLICATION 0/1000000 TIMELINE 1");
+	assert_string_equal(raw_client_next(&standby), "W");
+	raw_client_until(&standby, 'd');
+	tuning_of(fixture->accepted_fd, congestion, &unsent_max);
+	assert_string_equal(congestion, congestion_before);
+	assert_int_equal(unsent_max, unsent_max_before);
+	raw_client_close(&standby);
+	link_peer_open(&peer, fixture, FIXTURE_START, NULL);
+	link_peer_read_to(&peer, end);
+	tuning_of(fixture->accepted_fd, congestion, &unsent_max);
+	assert_string_equal(congestion, "reno");
+	assert_int_equal(unsent_max, 32768);
+	link_peer_close(&peer);
+	relay_fixture_free(fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_link_sender__promises_come_back),
 		cmocka_unit_test(test_link_sender__ends_with_its_timeline),
 		cmocka_unit_test(test_link_sender__who_never_reads_holds_nobody_up),
+		cmocka_unit_test(test_link_sender__the_kernel_is_asked_for_a_short_queue),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
