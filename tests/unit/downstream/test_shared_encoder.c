@@ -4,6 +4,19 @@
 
 #include "cmocka_all.h"
 #include "encoder_rig.h"
+#include "protocol/link_image_index.h"
+
+/* Of the last index that was made. */
+static size_t index_bytes;
+
+struct link_image_index *__real_link_image_index_new(size_t bytes);
+struct link_image_index *__wrap_link_image_index_new(size_t bytes);
+
+struct link_image_index *__wrap_link_image_index_new(size_t bytes)
+{
+	index_bytes = bytes;
+	return __real_link_image_index_new(bytes);
+}
 
 static void test_shared_encoder__sixteen_at_random_points_cost_hardly_more_than_one(void **state)
 {
@@ -190,7 +203,8 @@ static void test_shared_encoder__knows_what_was_there_before_it(void **state)
 		relay_fixture_append(ground.fixture, 1000);
 		stats = stats_of(&ground);
 	} while (stats.noted_bytes < 30 * MB);
-	/* Once, and then it learns from what is encoded; how much comes meanwhile is a matter of time. */
+	/* Once, and then it learns from what is encoded; how much comes meanwhile is a matter of
+	 * time. */
 	reader_close(&tip);
 	reader_open(&tip, ground.fixture, ground.encoder, ground.fixture->appended - 1000);
 	reader_read_to_end(&tip);
@@ -222,6 +236,30 @@ static void test_shared_encoder__has_no_more_encoders_than_it_may(void **state)
 	ground_free(&ground);
 }
 
+/* As README states it. */
+static void test_shared_encoder__finds_images_in_8_mb_for_each_gb_of_the_reference(void **state)
+{
+	static const struct {
+		uint64_t reference_bytes;
+		size_t index_bytes;
+	} cases[] = {{0, 65536}, {MB, 65536}, {512 * MB, 4 * MB}, {1024 * MB, 8 * MB},
+		{2048 * MB, 16 * MB}, {16384 * MB, 128 * MB}, {100 * 1024 * MB, 128 * MB}};
+	(void)state;
+	struct relay_fixture *fixture = relay_fixture_new(NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct error err;
+		const struct shared_encoder_options options = {.store = fixture->store,
+			.level = 1,
+			.reference_bytes = cases[i].reference_bytes,
+			.workers = 2};
+		struct shared_encoder *encoder = shared_encoder_new(&options, &err);
+		assert_non_null(encoder);
+		assert_int_equal(index_bytes, cases[i].index_bytes);
+		shared_encoder_free(&encoder);
+	}
+	relay_fixture_free(fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +275,8 @@ int main(void)
 		cmocka_unit_test(test_shared_encoder__those_far_behind_take_turns),
 		cmocka_unit_test(test_shared_encoder__knows_what_was_there_before_it),
 		cmocka_unit_test(test_shared_encoder__has_no_more_encoders_than_it_may),
+		cmocka_unit_test(
+			test_shared_encoder__finds_images_in_8_mb_for_each_gb_of_the_reference),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

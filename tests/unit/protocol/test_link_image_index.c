@@ -2,11 +2,24 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #define START ((lsn_t)7 << 32)
+
+/* Since the test has set it to 0. */
+static size_t allocated;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	allocated += count * size;
+	return __real_calloc(count, size);
+}
 
 static struct wal_block page(uint32_t number)
 {
@@ -123,6 +136,34 @@ static void test_link_image_index__forgets_what_lies_past_a_fork(void **state)
 	link_image_index_free(&index);
 }
 
+/* What README states for each GB of "reference": 8 MB, in which a GB of whole images has room, and
+ * a GB of WAL whose images were compressed to an eighth nearly so. */
+static void test_link_image_index__a_gb_of_images_has_room_in_8_mb(void **state)
+{
+	static const uint32_t image_bytes[] = {8192, 1024};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(image_bytes) / sizeof(image_bytes[0]); i++) {
+		uint32_t count = ((uint32_t)1 << 30) / image_bytes[i], known = 0;
+		struct link_image_index *index;
+
+		allocated = 0;
+		index = link_image_index_new((size_t)8 << 20);
+		assert_non_null(index);
+		for (uint32_t number = 0; number < count; number++) {
+			add(index, number, START + (lsn_t)number * image_bytes[i]);
+		}
+		for (uint32_t number = 0; number < count; number++) {
+			known += find(index, number, UINT64_MAX) ==
+				 START + (lsn_t)number * image_bytes[i];
+		}
+		assert_in_range(allocated, (8 << 20) / 2, (8 << 20) + 4096);
+		assert_true(
+			known >= (image_bytes[i] == 8192 ? count - count / 1000 : count / 5 * 4));
+		link_image_index_free(&index);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +171,7 @@ int main(void)
 		cmocka_unit_test(test_link_image_index__the_oldest_make_room),
 		cmocka_unit_test(test_link_image_index__old_ones_hardly_push_out_new_ones),
 		cmocka_unit_test(test_link_image_index__forgets_what_lies_past_a_fork),
+		cmocka_unit_test(test_link_image_index__a_gb_of_images_has_room_in_8_mb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
