@@ -1,5 +1,6 @@
 """TLS on the listener: every way in, what streams over it, and who is kept out."""
 import socket
+import ssl
 import struct
 
 import psycopg
@@ -179,6 +180,53 @@ def test_requests_for_encryption(relay):
         assert client.request(SSL) == b"S"
         client.startup(user="plain", replication="true")
         assert client.is_closed()
+
+
+def shake_hands(client, authority, protocols, version=ssl.TLSVersion.TLSv1_3):
+    """TLS from here on; protocols: what ALPN offers, [] for no ALPN."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.maximum_version = version
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3],
+                         ids=["1.2", "1.3"])
+def test_direct_tls_is_for_those_who_name_postgresql(relay, authority, version):
+    """As in PostgreSQL 17: who asked for TLS in words need not, but may name nothing else."""
+    def has_come_in(client):
+        client.startup(user="secured", replication="true")
+        return client.receive() == ("R", struct.pack("!I", 0))
+    for protocols in (["postgresql"], ["h2", "postgresql"]):
+        with RawClient(relay.port) as client:
+            shake_hands(client, authority, protocols, version)
+            assert client.socket.selected_alpn_protocol() == "postgresql"
+            assert has_come_in(client)
+    before = relay.log_size()
+    with RawClient(relay.port) as client:
+        shake_hands(client, authority, [], version)
+        relay.wait_for_log("received direct SSL connection request without ALPN protocol "
+                           "negotiation extension", before)
+        assert client.is_closed()
+    for ask in (lambda client: None, lambda client: client.request(SSL)):
+        before = relay.log_size()
+        with RawClient(relay.port) as client:
+            ask(client)
+            with pytest.raises(ssl.SSLError, match="alert no application protocol"):
+                shake_hands(client, authority, ["http/1.1", "postgres"], version)
+        relay.wait_for_log("no application protocol", before)
+    with RawClient(relay.port) as client:
+        assert client.request(SSL) == b"S"
+        shake_hands(client, authority, [], version)
+        assert has_come_in(client)
+
+
+def test_direct_tls_where_there_is_none(site, primary, authority):
+    relay = site.relay(primary)
+    with RawClient(relay.port) as client, pytest.raises((ssl.SSLError, OSError)):
+        shake_hands(client, authority, ["postgresql"])
+    relay.wait_for_log("direct TLS, which is not offered")
 
 
 def test_a_unix_socket_has_no_tls(site, primary, authority):
