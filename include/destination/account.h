@@ -39,6 +39,7 @@ struct destination_stats {
 	bool is_configured; /* false: a reload has dropped it, or it is the built-in one */
 	int priority;
 	struct meter_counts counted; /* since the process began */
+	struct meter_kinds kinds;    /* likewise, and up to this moment */
 	int64_t cost_nanos;          /* likewise, both directions */
 	struct quota_state state;
 	struct quota_used used;

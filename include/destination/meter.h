@@ -54,6 +54,15 @@ struct meter_counts {
 	uint64_t bytes[METER_COUNTERS];
 };
 
+/* What went over links, by what it is: bytes of WAL, and what they took. Kinds are numbered by those
+ * who add, as protocol/link_codec does. In no ledger: it tells of this process alone. */
+#define METER_KINDS 10
+
+struct meter_kinds {
+	uint64_t wal_bytes[METER_KINDS];
+	uint64_t encoded_bytes[METER_KINDS];
+};
+
 /* What the kernel said of one connection; zeros for what is no TCP: a Unix socket bills nothing. */
 struct meter_tcp {
 	uint64_t bytes_sent;
@@ -83,8 +92,11 @@ struct meter *meter_new(unsigned loop_count);
 void meter_free(struct meter **meter);
 /* On the loop of that number, below loop_count. */
 void meter_add(struct meter *meter, unsigned loop, const struct meter_counts *delta);
+/* Likewise. */
+void meter_add_kinds(struct meter *meter, unsigned loop, const struct meter_kinds *delta);
 /* Any thread. */
 void meter_read(const struct meter *meter, struct meter_counts *sum_out);
+void meter_read_kinds(const struct meter *meter, struct meter_kinds *sum_out);
 
 /* after - before, each counter of which is not less. */
 void meter_difference(const struct meter_counts *after, const struct meter_counts *before,

@@ -10,6 +10,7 @@
 
 #include "destination/destination.h"
 #include "net/connection.h"
+#include "protocol/link_codec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,5 +27,8 @@ void connection_meter_move(struct connection_meter *meter, struct destination *d
  * for a base backup. */
 void connection_meter_take(
 	struct connection_meter *meter, uint64_t wal_bytes, uint64_t backup_bytes, bool is_backup);
+/* A batch of a link was queued. */
+void connection_meter_add_batch(
+	struct connection_meter *meter, const struct link_batch_stats *stats);
 
 #endif

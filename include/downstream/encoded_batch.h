@@ -27,16 +27,18 @@ struct encoded_batch {
 	uint32_t raw_bytes;
 	uint64_t reach; /* how far back its frame may refer */
 	bool begins_frame;
+	struct link_batch_stats stats; /* what it was made of */
 	TAILQ_ENTRY(encoded_batch) by_age;
 	struct batch_queue *queue;
 	size_t message_bytes;
 	uint8_t message[]; /* with all that precedes it on the socket */
 };
 
-/* With one reference. batch: as link_encoder_encode() gives it. */
-struct encoded_batch *encoded_batch_new(
-	lsn_t start, uint32_t raw_bytes, const uint8_t *batch, size_t length);
-/* WAL as it is, with its check, for where one takes what batches are taken for. NULL: it cannot be read. */
+/* With one reference. batch, stats: as link_encoder_encode() gives them. */
+struct encoded_batch *encoded_batch_new(lsn_t start, const struct link_batch_stats *stats,
+	const uint8_t *batch, size_t length);
+/* WAL as it is, with its check, for where one takes what batches are taken for: LINK_KIND_PLAIN.
+ * NULL: it cannot be read. */
 struct encoded_batch *encoded_batch_new_plain(const struct wal_data *data);
 struct encoded_batch *encoded_batch_ref(struct encoded_batch *batch);
 void encoded_batch_unref(struct encoded_batch *batch);

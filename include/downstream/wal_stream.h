@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "destination/rate_limiter.h"
+#include "downstream/connection_meter.h"
 #include "downstream/lag_tracker.h"
 #include "downstream/liveness.h"
 #include "downstream/standby_progress.h"
@@ -44,6 +45,7 @@ struct wal_stream_options {
 	struct connection *connection;
 	struct turns *turns;
 	struct rate_share *share;       /* of its destination's cap; NULL: there is none */
+	struct connection_meter *meter; /* the connection's; NULL: nothing is counted */
 	void (*on_turn)(void *context); /* answer with wal_stream_turn() */
 	void *context;
 	struct deadlines *deadlines; /* the session's */

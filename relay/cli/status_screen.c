@@ -201,7 +201,7 @@ static void write_destinations(const json_t *status, FILE *out)
 {
 	static const int widths[] = {20, 10, -12, -12, -10, -10, -10, -10, -10, -12};
 	const json_t *list = json_object_get(status, "destinations");
-	char currency[CELL_SIZE], cost[HUMAN_SIZE];
+	char currency[CELL_SIZE], summary[CELL_SIZE], cost[HUMAN_SIZE];
 	const char *const names[] = {"destination", "state", "rate", "cap", "today", "limit",
 		"month", "limit", "forecast", text(status, "currency", currency)};
 	put_head(out, names, widths, sizeof(widths) / sizeof(widths[0]));
@@ -220,6 +220,9 @@ static void write_destinations(const json_t *status, FILE *out)
 			json_number_value(json_object_get(item, "cost_month")));
 		put_cell(out, widths[9], cost);
 		end_line(out);
+		if (json_is_string(json_object_get(item, "kinds_summary"))) {
+			fprintf(out, "  %s\n", text(item, "kinds_summary", summary));
+		}
 	}
 }
 

@@ -364,6 +364,7 @@ void account_read_stats(const struct account *account, const struct ledger *ledg
 	stats.month_cost_nanos = month.cost_nanos + month.cost_in_nanos;
 	stats.saved_bytes = meter_saved(&month.counts);
 	stats.saved_nanos = account_saved_nanos(account, ledger, time->today, stats.saved_bytes);
+	meter_read_kinds(destination_meter(account->destination), &stats.kinds);
 	read_forecast(account, ledger, time, &stats);
 	*stats_out = stats;
 }

@@ -21,6 +21,8 @@
 
 struct block {
 	_Alignas(128) _Atomic uint64_t bytes[METER_COUNTERS];
+	_Atomic uint64_t kind_wal_bytes[METER_KINDS];
+	_Atomic uint64_t kind_encoded_bytes[METER_KINDS];
 };
 
 struct meter {
@@ -96,6 +98,10 @@ struct meter *meter_new(unsigned loop_count)
 		for (int counter = 0; counter < METER_COUNTERS; counter++) {
 			atomic_init(&meter->blocks[i].bytes[counter], 0);
 		}
+		for (int kind = 0; kind < METER_KINDS; kind++) {
+			atomic_init(&meter->blocks[i].kind_wal_bytes[kind], 0);
+			atomic_init(&meter->blocks[i].kind_encoded_bytes[kind], 0);
+		}
 	}
 	return meter;
 }
@@ -109,14 +115,28 @@ void meter_free(struct meter **meter)
 	}
 }
 
+/* By the only one who writes there. */
+static void add(_Atomic uint64_t *counter, uint64_t delta)
+{
+	uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, before + delta, memory_order_relaxed);
+}
+
 void meter_add(struct meter *meter, unsigned loop, const struct meter_counts *delta)
 {
 	assert(loop < meter->loop_count);
-	_Atomic uint64_t *bytes = meter->blocks[loop].bytes;
 	for (int counter = 0; counter < METER_COUNTERS; counter++) {
-		uint64_t before = atomic_load_explicit(&bytes[counter], memory_order_relaxed);
-		atomic_store_explicit(
-			&bytes[counter], before + delta->bytes[counter], memory_order_relaxed);
+		add(&meter->blocks[loop].bytes[counter], delta->bytes[counter]);
+	}
+}
+
+void meter_add_kinds(struct meter *meter, unsigned loop, const struct meter_kinds *delta)
+{
+	assert(loop < meter->loop_count);
+	struct block *block = &meter->blocks[loop];
+	for (int kind = 0; kind < METER_KINDS; kind++) {
+		add(&block->kind_wal_bytes[kind], delta->wal_bytes[kind]);
+		add(&block->kind_encoded_bytes[kind], delta->encoded_bytes[kind]);
 	}
 }
 
@@ -127,6 +147,21 @@ void meter_read(const struct meter *meter, struct meter_counts *sum_out)
 		for (int counter = 0; counter < METER_COUNTERS; counter++) {
 			sum.bytes[counter] += atomic_load_explicit(
 				&meter->blocks[i].bytes[counter], memory_order_relaxed);
+		}
+	}
+	*sum_out = sum;
+}
+
+void meter_read_kinds(const struct meter *meter, struct meter_kinds *sum_out)
+{
+	struct meter_kinds sum = {{0}, {0}};
+	for (unsigned i = 0; i < meter->loop_count; i++) {
+		const struct block *block = &meter->blocks[i];
+		for (int kind = 0; kind < METER_KINDS; kind++) {
+			sum.wal_bytes[kind] += atomic_load_explicit(
+				&block->kind_wal_bytes[kind], memory_order_relaxed);
+			sum.encoded_bytes[kind] += atomic_load_explicit(
+				&block->kind_encoded_bytes[kind], memory_order_relaxed);
 		}
 	}
 	*sum_out = sum;

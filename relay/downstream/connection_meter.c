@@ -12,6 +12,8 @@
 #include "base/memory.h"
 #include "net/tcp_usage.h"
 
+_Static_assert(METER_KINDS == LINK_KIND_COUNT, "each kind of WAL has its counters");
+
 struct connection_meter {
 	const struct connection *connection;
 	struct destination *destination;
@@ -126,4 +128,15 @@ void connection_meter_take(
 	/* What the kernel holds when a backup ends is still the backup's. */
 	meter->is_backup = is_backup || (meter->is_backup && !meter->is_quiet);
 	take(meter, &totals, false);
+}
+
+void connection_meter_add_batch(
+	struct connection_meter *meter, const struct link_batch_stats *stats)
+{
+	struct meter_kinds delta;
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		delta.wal_bytes[kind] = stats->raw[kind];
+		delta.encoded_bytes[kind] = stats->sent[kind];
+	}
+	meter_add_kinds(destination_meter(meter->destination), meter->loop, &delta);
 }

@@ -30,6 +30,7 @@ static bool open_stream(struct downstream_session *session, const struct repl_co
 		.connection = session->connection,
 		.turns = session->host->turns,
 		.share = session->share,
+		.meter = session->meter,
 		.on_turn = on_turn,
 		.context = session,
 		.deadlines = &session->deadlines,

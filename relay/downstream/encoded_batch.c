@@ -15,7 +15,7 @@
 #define FIRST_CAPACITY 8u
 
 struct encoded_batch *encoded_batch_new(
-	lsn_t start, uint32_t raw_bytes, const uint8_t *bytes, size_t length)
+	lsn_t start, const struct link_batch_stats *stats, const uint8_t *bytes, size_t length)
 {
 	struct encoded_batch *batch = memory_new(sizeof(*batch) + LINK_FRAME_HEADER_BYTES + length);
 	struct link_batch_header header;
@@ -24,7 +24,8 @@ struct encoded_batch *encoded_batch_new(
 	assert(header.start == start);
 	atomic_init(&batch->references, 1);
 	batch->start = start;
-	batch->raw_bytes = raw_bytes;
+	batch->raw_bytes = stats->raw_bytes;
+	batch->stats = *stats;
 	batch->begins_frame = (header.flags & LINK_BATCH_BEGINS_FRAME) != 0;
 	batch->message_bytes = LINK_FRAME_HEADER_BYTES + length;
 	link_frame_header_encode(length, batch->message);
@@ -40,6 +41,10 @@ struct encoded_batch *encoded_batch_new_plain(const struct wal_data *data)
 	atomic_init(&batch->references, 1);
 	batch->start = data->start_lsn;
 	batch->raw_bytes = (uint32_t)data->wal_length;
+	batch->stats.raw_bytes = batch->raw_bytes;
+	batch->stats.batch_bytes = (uint32_t)(length - LINK_FRAME_HEADER_BYTES);
+	batch->stats.raw[LINK_KIND_PLAIN] = batch->stats.raw_bytes;
+	batch->stats.sent[LINK_KIND_PLAIN] = batch->stats.batch_bytes;
 	batch->message_bytes = length;
 	copy.wal = batch->message + link_wal_header_encode(data, batch->message);
 	if (!guarded_copy(batch->message + WAL_FRAME_HEADER_BYTES, data->wal, data->wal_length)) {

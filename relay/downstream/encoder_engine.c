@@ -212,7 +212,7 @@ static bool encode_span(
 		    &length, &outcome->stats)) {
 		return false;
 	}
-	outcome->batch = encoded_batch_new(span->lsn, outcome->stats.raw_bytes, bytes, length);
+	outcome->batch = encoded_batch_new(span->lsn, &outcome->stats, bytes, length);
 	wal_cursor_advance(frame->cursor, outcome->stats.raw_bytes);
 	engine->tli = frame->tli;
 	engine->at = span->lsn + outcome->stats.raw_bytes;

@@ -89,6 +89,9 @@ static void queue_batch(struct wal_stream *stream, struct encoded_batch *batch)
 	struct connection *connection = stream->options.connection;
 	progress_set(stream->options.progress->link_reach_bytes, batch->reach);
 	wal_stream_note_sent(stream, batch->start, batch->start + batch->raw_bytes);
+	if (stream->options.meter != NULL) {
+		connection_meter_add_batch(stream->options.meter, &batch->stats);
+	}
 	/* From here on the batch belongs to the connection, which may be through with it. */
 	connection_write_reference(
 		connection, batch->message, batch->message_bytes, release_batch, batch);

@@ -7,7 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "observe/link_kinds.h"
 #include "observe/metrics_text.h"
+#include "protocol/link_codec.h"
 
 static void begin_sample(
 	struct evbuffer *out, const char *name, const struct destination_stats *destination)
@@ -42,6 +44,39 @@ static void write_counters(const struct snapshot *snapshot, struct evbuffer *out
 		"retransmissions.");
 	write_counter(snapshot, out, "walrelay_destination_billed_received_bytes_total",
 		METER_BILLED_RECEIVED, "Bytes received as the provider counts them.");
+}
+
+static void write_kinds(struct evbuffer *out, const struct destination_stats *destination,
+	const char *name, const uint64_t *bytes)
+{
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		begin_sample(out, name, destination);
+		evbuffer_add(out, ",", 1);
+		metrics_write_label(out, "kind", link_kind_name((enum link_kind)kind));
+		evbuffer_add_printf(out, "} %" PRIu64 "\n", bytes[kind]);
+	}
+}
+
+static void write_links(const struct snapshot *snapshot, struct evbuffer *out)
+{
+	static const char wal[] = "walrelay_destination_link_wal_bytes_total";
+	static const char encoded[] = "walrelay_destination_link_encoded_bytes_total";
+	metrics_begin_family(out, wal, "counter",
+		"WAL sent over links, by what it is; no sample where none was.");
+	for (size_t i = 0; i < snapshot->destination_count; i++) {
+		const struct meter_kinds *kinds = &snapshot->destinations[i].kinds;
+		if (link_kinds_sum(kinds->wal_bytes) > 0) {
+			write_kinds(out, &snapshot->destinations[i], wal, kinds->wal_bytes);
+		}
+	}
+	metrics_begin_family(out, encoded, "counter",
+		"What that WAL took in batches, each as often as it was sent, by an estimate.");
+	for (size_t i = 0; i < snapshot->destination_count; i++) {
+		const struct meter_kinds *kinds = &snapshot->destinations[i].kinds;
+		if (link_kinds_sum(kinds->wal_bytes) > 0) {
+			write_kinds(out, &snapshot->destinations[i], encoded, kinds->encoded_bytes);
+		}
+	}
 }
 
 static void write_cost(const struct snapshot *snapshot, struct evbuffer *out)
@@ -139,6 +174,7 @@ static void write_states(const struct snapshot *snapshot, struct evbuffer *out)
 void metrics_write_destinations(const struct snapshot *snapshot, struct evbuffer *out)
 {
 	write_counters(snapshot, out);
+	write_links(snapshot, out);
 	write_cost(snapshot, out);
 	write_used(snapshot, out);
 	write_limits(snapshot, out);

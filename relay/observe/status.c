@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "observe/history_json.h"
 #include "observe/json_values.h"
+#include "observe/link_kinds.h"
 #include "observe/promotion.h"
 #include "observe/slot_outlook.h"
 #include "observe/status_alerts.h"
@@ -160,13 +161,6 @@ static json_t *standby_object(const struct snapshot *snapshot, size_t index)
 	return object;
 }
 
-static uint64_t percent_of_images(const struct shared_encoder_stats *link)
-{
-	uint64_t images = link->sent[LINK_KIND_IMAGE_REFERRED] + link->sent[LINK_KIND_IMAGE_NEW] +
-			  link->sent[LINK_KIND_IMAGE_COMPRESSED];
-	return link->batch_bytes == 0 ? 0 : images * 100 / link->batch_bytes;
-}
-
 /* null: no links are offered. */
 static json_t *link_value(const struct snapshot *snapshot)
 {
@@ -176,16 +170,8 @@ static json_t *link_value(const struct snapshot *snapshot)
 		return json_null();
 	}
 	json_t *object = json_object();
-	json_t *kinds = json_object();
-	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
-		json_t *bytes = json_object();
-		json_put(bytes, "wal_bytes", json_bytes(link->raw[kind]));
-		json_put(bytes, "encoded_bytes", json_bytes(link->sent[kind]));
-		json_put(kinds, link_kind_name((enum link_kind)kind), bytes);
-	}
-	snprintf(summary, sizeof(summary),
-		"%" PRIu64 " %% of what goes over links is full-page images",
-		percent_of_images(link));
+	snprintf(summary, sizeof(summary), "%u %% of what goes over links is full-page images",
+		link_kinds_percent_of_images(link->sent, link->batch_bytes));
 	json_put(object, "wal_bytes", json_bytes(link->raw_bytes));
 	json_put(object, "encoded_bytes", json_bytes(link->batch_bytes));
 	json_put(object, "batches", json_bytes(link->batches));
@@ -197,7 +183,7 @@ static json_t *link_value(const struct snapshot *snapshot)
 	json_put(object, "cache_hits", json_bytes(link->cache_hits));
 	json_put(object, "cache_misses", json_bytes(link->cache_misses));
 	json_put(object, "plain_requests", json_bytes(link->plain_requests));
-	json_put(object, "kinds", kinds);
+	json_put(object, "kinds", link_kinds_object(link->raw, link->sent));
 	json_put(object, "summary", json_string(summary));
 	return object;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "observe/json_values.h"
+#include "observe/link_kinds.h"
 
 #define MONTHS_USUAL 12
 
@@ -99,6 +100,19 @@ static void put_counts(json_t *object, const struct meter_counts *counts)
 	json_put(object, "backup_billed_bytes", json_bytes(counts->bytes[METER_BACKUP_BILLED]));
 }
 
+/* null: nothing has gone to it over links. */
+static void put_kinds(json_t *object, const struct meter_kinds *kinds)
+{
+	char summary[LINK_KINDS_SUMMARY_SIZE];
+	bool has_any = link_kinds_sum(kinds->wal_bytes) > 0;
+	if (has_any) {
+		link_kinds_summary(kinds->encoded_bytes, summary);
+	}
+	json_put(object, "kinds",
+		has_any ? link_kinds_object(kinds->wal_bytes, kinds->encoded_bytes) : json_null());
+	json_put(object, "kinds_summary", has_any ? json_string(summary) : json_null());
+}
+
 static json_t *destination_object(const struct snapshot *snapshot, size_t index)
 {
 	const struct destination_stats *destination = &snapshot->destinations[index];
@@ -121,6 +135,7 @@ static json_t *destination_object(const struct snapshot *snapshot, size_t index)
 	json_put(object, "wire_bytes_per_second", json_rate(pace->wire_per_second));
 	json_put(object, "wal_bytes_per_second", json_rate(pace->wal_per_second));
 	put_counts(object, &destination->counted);
+	put_kinds(object, &destination->kinds);
 	json_put(object, "used_day_bytes", json_bytes(destination->used.day_bytes));
 	json_put(object, "used_month_bytes", json_bytes(destination->used.month_bytes));
 	json_put(object, "daily_limit_bytes", limit_value(destination->daily_limit_bytes));

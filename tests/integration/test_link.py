@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.load import assert_same_rows, pgbench_init, write_wal
+from support.relay import run_cli
 from support.wait import wait_until
 from support.wal import assert_same_spools, assert_same_wal, segment_name
 
@@ -60,6 +61,49 @@ def test_images_that_postgresql_compressed_are_referred_to(site, compression):
     for kind in ("image_referred", "image_compressed"):
         assert hub.metric("link_wal_bytes_total", kind=kind) > 1 << 20
     assert [edge.metric("link_upstream_plain_requests_total") for edge in edges] == [0, 0]
+
+
+def kinds_of(hub, destination, column):
+    """{kind: bytes} of what went to it over links, of /metrics and /api/status alike."""
+    told = next(one for one in hub.status()["destinations"] if one["name"] == destination)["kinds"]
+    samples = [(has["kind"], value) for has, value in
+               hub.metrics().get(f"walrelay_destination_link_{column}_total", [])
+               if has["destination"] == destination]
+    assert (told is None) == (samples == [])
+    assert {kind: told[kind][column] for kind, _ in samples} == dict(samples)
+    return dict(samples)
+
+
+def test_what_goes_over_links_is_told_by_destination_and_kind(site):
+    """To one of two edges all goes, to the other what is new since it came, to a standby none."""
+    primary = site.primary()
+    hub = site.relay(primary, "hub", **{f"destination {name}": {"match": f"application {name}"}
+                                        for name in ("first", "later", "standby")})
+    edges = [edge_of(site, hub, "first")]
+    standby = site.standby(primary, hub, "standby")
+    pgbench_init(primary, scale=2)
+    primary.execute("SELECT pg_switch_wal()")
+    edges.append(site.relay(hub, "later"))
+    wait_until(lambda: has_link(edges[1]), what="later to follow by a link")
+    for _ in range(2):
+        primary.execute("CHECKPOINT")
+        primary.execute("UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % 10 = 0")
+    standby.catch_up(primary)
+    assert_same_spools(primary, hub, *edges)
+    for edge in edges:
+        wal, encoded = (kinds_of(hub, edge.name, f"{name}_bytes") for name in ("wal", "encoded"))
+        assert sum(wal.values()) == received(edge, "wal_bytes")
+        # By shares of each batch, rounded down.
+        assert 0.95 < sum(encoded.values()) / received(edge, "encoded_bytes") <= 1
+        assert wal["image_referred"] > 1 << 20 and encoded["image_new"] > 0
+        wait_until(lambda one=edge.name, sent=sum(wal.values()): hub.metric(
+            "destination_wal_bytes_total", destination=one) == sent, what="the meter to be read")
+    first, later = (sum(kinds_of(hub, edge.name, "wal_bytes").values()) for edge in edges)
+    assert first > later + (10 << 20)
+    for none in ("standby", "other"):
+        assert kinds_of(hub, none, "wal_bytes") == {}
+    assert "% of what goes to it over links is full-page images" in \
+        run_cli("status", "-c", hub.config_file).stdout
 
 
 def test_an_edge_may_serve_edges(site):

@@ -19,7 +19,8 @@ static const char usual[] =
 	"'destinations':[{'name':'us-west','state':'ok','wire_bytes_per_second':2500000,"
 	"'rate_cap_bytes_per_second':null,'used_day_bytes':1048576,'daily_limit_bytes':20971520,"
 	"'used_month_bytes':1048576,'monthly_limit_bytes':null,'forecast_month_bytes':2097152,"
-	"'cost_month':0.25}],"
+	"'cost_month':0.25,'kinds_summary':'58 % of what goes to it over links is pages'},"
+	"{'name':'plain','state':'ok','cost_month':0.5,'kinds_summary':null}],"
 	"'standbys':[{'application_name':'s1','peer':'10.0.0.7:4321','destination':'us-west',"
 	"'state':'catchup','replay_lsn':'0/3000000','lag_bytes':256,'replay_lag_seconds':1.5,"
 	"'wire_bytes_per_second':1250,'catch_up_seconds':200,'backup':null},"
@@ -76,7 +77,8 @@ static void test_status_screen__says_what_there_is(void **state)
 	assert_has(screen, "0/1000000 to 0/3000100, durable to 0/3000060\n"
 			   "          48.0 MB held, 1.00 GB free\n");
 	assert_has(screen, "us-west              ok          20.0 Mbit/s            -    1.00 MB"
-			   "    20.0 MB    1.00 MB          -    2.00 MB       0.2500");
+			   "    20.0 MB    1.00 MB          -    2.00 MB       0.2500\n"
+			   "  58 % of what goes to it over links is pages\nplain ");
 	assert_has(screen, "s1                   catchup         256 B    1.5 s  10.0 kbit/s"
 			   "        3 min 0/3000000      us-west          10.0.0.7:4321\n");
 	assert_has(screen,

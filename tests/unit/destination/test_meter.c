@@ -54,6 +54,52 @@ static void test_meter__sums_what_many_loops_count(void **state)
 	assert_null(meter);
 }
 
+static void *add_many_kinds(void *context)
+{
+	const struct writer *writer = context;
+	struct meter_kinds delta = {{0}, {0}};
+	delta.wal_bytes[0] = 5;
+	delta.wal_bytes[METER_KINDS - 1] = 7;
+	delta.encoded_bytes[METER_KINDS - 1] = writer->loop;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		meter_add_kinds(writer->meter, writer->loop, &delta);
+	}
+	return NULL;
+}
+
+static void test_meter__sums_kinds_apart_from_all_else(void **state)
+{
+	(void)state;
+	struct meter *meter = meter_new(LOOPS);
+	struct writer writers[LOOPS];
+	pthread_t threads[LOOPS];
+	struct meter_kinds sum, before = {{0}, {0}};
+	struct meter_counts counts;
+	for (unsigned i = 0; i < LOOPS; i++) {
+		writers[i] = (struct writer){meter, i};
+		assert_int_equal(pthread_create(&threads[i], NULL, add_many_kinds, &writers[i]), 0);
+	}
+	for (unsigned i = 0; i < 1000; i++) {
+		meter_read_kinds(meter, &sum);
+		assert_true(sum.wal_bytes[0] >= before.wal_bytes[0]);
+		before = sum;
+	}
+	for (unsigned i = 0; i < LOOPS; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	meter_read_kinds(meter, &sum);
+	assert_int_equal(sum.wal_bytes[0], 5 * LOOPS * ROUNDS);
+	assert_int_equal(sum.wal_bytes[1], 0);
+	assert_int_equal(sum.wal_bytes[METER_KINDS - 1], 7 * LOOPS * ROUNDS);
+	assert_int_equal(sum.encoded_bytes[0], 0);
+	assert_int_equal(sum.encoded_bytes[METER_KINDS - 1], (0 + 1 + 2 + 3) * ROUNDS);
+	meter_read(meter, &counts);
+	for (int counter = 0; counter < METER_COUNTERS; counter++) {
+		assert_int_equal(counts.bytes[counter], 0);
+	}
+	meter_free(&meter);
+}
+
 static void test_meter__bills_headers_and_handshake(void **state)
 {
 	(void)state;
@@ -82,6 +128,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_meter__sums_what_many_loops_count),
+		cmocka_unit_test(test_meter__sums_kinds_apart_from_all_else),
 		cmocka_unit_test(test_meter__bills_headers_and_handshake),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

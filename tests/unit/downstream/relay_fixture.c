@@ -100,6 +100,18 @@ static void open_spool(struct relay_fixture *fixture)
 	}
 }
 
+static void open_destinations(
+	struct relay_fixture *fixture, const struct relay_fixture_options *options)
+{
+	static const struct destinations_options none = {.time_zone = "UTC", .currency = "EUR"};
+	struct error err = {0};
+	if (options->has_destinations) {
+		unsigned loops = options->sender_threads != 0 ? options->sender_threads : 1;
+		fixture->destinations = destinations_new(fixture->database, loops, &none, 1, &err);
+		assert_non_null(fixture->destinations);
+	}
+}
+
 static void open_downstream(
 	struct relay_fixture *fixture, const struct relay_fixture_options *options)
 {
@@ -128,6 +140,7 @@ static void open_downstream(
 		.cluster = fixture->cluster,
 		.store = fixture->store,
 		.slots = fixture->slots,
+		.destinations = fixture->destinations,
 		.console = options->console,
 		.passthrough = options->passthrough != NULL ? options->passthrough : &none,
 		.link = options->link != NULL ? *options->link : no_link,
@@ -155,6 +168,7 @@ struct relay_fixture *relay_fixture_new(const struct relay_fixture_options *opti
 	fixture->is_tcp = wanted->is_tcp;
 	open_spool(fixture);
 	learn(fixture, wanted);
+	open_destinations(fixture, wanted);
 	open_downstream(fixture, wanted);
 	return fixture;
 }
@@ -208,6 +222,7 @@ void relay_fixture_free(struct relay_fixture *fixture)
 	}
 	downstream_free(&fixture->downstream);
 	loop_free(&fixture->stop_loop);
+	destinations_free(&fixture->destinations, 1);
 	wal_store_close(&fixture->store);
 	cluster_close(&fixture->cluster);
 	slots_close(&fixture->slots);

@@ -6,6 +6,7 @@
 #define TESTS_RELAY_FIXTURE_H
 
 #include "base/database.h"
+#include "destination/destinations.h"
 #include "downstream/downstream.h"
 #include "spool/cluster.h"
 #include "spool/slots.h"
@@ -36,6 +37,7 @@ struct relay_fixture_options {
 	const struct passthrough *passthrough;
 	const struct console_service *console; /* NULL: there is none */
 	const struct downstream_link *link;    /* NULL: not offered */
+	bool has_destinations;                 /* the built-in one alone, DESTINATION_OTHER */
 	void (*on_replayed)(void *context);
 	void *context; /* on_replayed's */
 };
@@ -46,6 +48,7 @@ struct relay_fixture {
 	struct slots *slots;
 	struct cluster *cluster;
 	struct wal_store *store;
+	struct destinations *destinations; /* NULL: nothing is counted */
 	struct downstream *downstream;
 	struct downstream_limits limits;
 	struct wal_maker *maker;

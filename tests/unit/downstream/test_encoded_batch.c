@@ -13,8 +13,12 @@ static struct encoded_batch *batch_at(lsn_t start, size_t content)
 		.flags = start % 2 == 0 ? LINK_BATCH_BEGINS_FRAME : 0,
 		.start = start,
 		.length = RAW};
+	const struct link_batch_stats stats = {.raw_bytes = RAW,
+		.batch_bytes = (uint32_t)(LINK_BATCH_HEADER_BYTES + content),
+		.raw[LINK_KIND_HEAP] = RAW,
+		.sent[LINK_KIND_HEAP] = (uint32_t)content};
 	link_batch_header_put(&header, bytes);
-	return encoded_batch_new(start, RAW, bytes, LINK_BATCH_HEADER_BYTES + content);
+	return encoded_batch_new(start, &stats, bytes, LINK_BATCH_HEADER_BYTES + content);
 }
 
 static void test_encoded_batch__is_a_message(void **state)
@@ -25,7 +29,25 @@ static void test_encoded_batch__is_a_message(void **state)
 	assert_int_equal(batch->message[0], 'd');
 	assert_int_equal(batch->message[5], 'z');
 	assert_true(batch->begins_frame);
+	assert_int_equal(batch->raw_bytes, RAW);
+	assert_int_equal(batch->stats.raw[LINK_KIND_HEAP], RAW);
+	assert_int_equal(batch->stats.sent[LINK_KIND_HEAP], 100);
 	encoded_batch_unref(encoded_batch_ref(batch));
+	encoded_batch_unref(batch);
+}
+
+static void test_encoded_batch__wal_as_it_is_says_so(void **state)
+{
+	(void)state;
+	static const uint8_t wal[RAW];
+	const struct wal_data data = {.start_lsn = 4096, .wal = wal, .wal_length = RAW};
+	struct encoded_batch *batch = encoded_batch_new_plain(&data);
+	assert_non_null(batch);
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		bool is_plain = kind == LINK_KIND_PLAIN;
+		assert_int_equal(batch->stats.raw[kind], is_plain ? RAW : 0);
+		assert_int_equal(batch->stats.sent[kind], is_plain ? batch->message_bytes - 6 : 0);
+	}
 	encoded_batch_unref(batch);
 }
 
@@ -81,6 +103,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_encoded_batch__is_a_message),
+		cmocka_unit_test(test_encoded_batch__wal_as_it_is_says_so),
 		cmocka_unit_test(test_encoded_batch__finds_what_begins_there),
 		cmocka_unit_test(test_encoded_batch__the_oldest_go_of_whatever_chain),
 	};

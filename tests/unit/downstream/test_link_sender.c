@@ -17,7 +17,7 @@ static struct relay_fixture *hub_new(unsigned sender_threads)
 	static const struct downstream_link link = {
 		.is_offered = true, .level = 3, .congestion = "", .reference_bytes = 64 * MB};
 	const struct relay_fixture_options options = {
-		.sender_threads = sender_threads, .link = &link};
+		.sender_threads = sender_threads, .link = &link, .has_destinations = true};
 	return relay_fixture_new(&options);
 }
 
@@ -74,6 +74,61 @@ static void test_link_sender__everybody_at_the_tip_is_served_by_one_encoding(voi
 	}
 	assert_int_equal(stats_of(fixture).raw_bytes - before, end - began);
 	for (int i = 0; i < 16; i++) {
+		link_peer_close(&peers[i]);
+	}
+	relay_fixture_free(fixture);
+}
+
+static struct meter_kinds kinds_of(struct relay_fixture *fixture)
+{
+	const struct peer nobody = {.user = "", .application = ""};
+	struct meter_kinds kinds;
+	meter_read_kinds(
+		destination_meter(destinations_match(fixture->destinations, &nobody)), &kinds);
+	return kinds;
+}
+
+static uint64_t sum_of(const uint64_t *kinds)
+{
+	uint64_t sum = 0;
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		sum += kinds[kind];
+	}
+	return sum;
+}
+
+static void test_link_sender__what_everybody_is_sent_is_counted_by_kind(void **state)
+{
+	(void)state;
+	struct relay_fixture *fixture = hub_new(2);
+	struct link_peer peers[3];
+	lsn_t end = relay_fixture_append(fixture, FIXTURE_SEGMENT + 5000);
+	assert_int_equal(sum_of(kinds_of(fixture).wal_bytes), 0);
+	for (int i = 0; i < 3; i++) {
+		link_peer_open(&peers[i], fixture, FIXTURE_START, NULL);
+		link_peer_read_to(&peers[i], end);
+		assert_int_equal(peers[i].plain_messages, 0);
+	}
+	/* One encoding, which went to each of them. */
+	struct shared_encoder_stats encoded = stats_of(fixture);
+	struct meter_kinds kinds = kinds_of(fixture);
+	assert_int_equal(encoded.raw_bytes, end - FIXTURE_START);
+	assert_true(sum_of(encoded.sent) > 0);
+	for (int kind = 0; kind < LINK_KIND_COUNT; kind++) {
+		assert_int_equal(kinds.wal_bytes[kind], 3 * encoded.raw[kind]);
+		assert_int_equal(kinds.encoded_bytes[kind], 3 * encoded.sent[kind]);
+	}
+	/* And so did what one of them has plain. */
+	link_peer_ask_plain(&peers[0], FIXTURE_START + 100);
+	peers[0].at = FIXTURE_START + 100;
+	peers[0].is_forgetful = true;
+	link_peer_read_to(&peers[0], end);
+	assert_true(peers[0].plain_messages > 0);
+	uint64_t plain =
+		kinds_of(fixture).wal_bytes[LINK_KIND_PLAIN] - kinds.wal_bytes[LINK_KIND_PLAIN];
+	assert_true(plain >= FIXTURE_SEGMENT - 100);
+	assert_true(kinds_of(fixture).encoded_bytes[LINK_KIND_PLAIN] > plain);
+	for (int i = 0; i < 3; i++) {
 		link_peer_close(&peers[i]);
 	}
 	relay_fixture_free(fixture);
@@ -360,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_sender__sends_every_byte_in_batches),
 		cmocka_unit_test(test_link_sender__everybody_at_the_tip_is_served_by_one_encoding),
+		cmocka_unit_test(test_link_sender__what_everybody_is_sent_is_counted_by_kind),
 		cmocka_unit_test(test_link_sender__goes_on_where_the_receiver_ends),
 		cmocka_unit_test(test_link_sender__says_where_it_begins_when_nothing_comes),
 		cmocka_unit_test(test_link_sender__what_differs_comes_plain_from_the_start),

@@ -238,6 +238,10 @@ static void test_metrics__links_are_told_by_kind_of_wal(void **state)
 		"walrelay_link_wal_bytes_total{kind=\"image_referred\"} 600",
 		"walrelay_link_encoded_bytes_total{kind=\"image_referred\"} 20",
 		"walrelay_link_wal_bytes_total{kind=\"heap\"} 400",
+		("walrelay_destination_link_wal_bytes_total{destination=\"far\",kind=\"zero\"} "
+		 "70"),
+		("walrelay_destination_link_encoded_bytes_total{destination=\"far\","
+		 "kind=\"image_new\"} 30"),
 		"walrelay_link_encode_cpu_seconds_total 1.234567",
 		"walrelay_link_level 3",
 		"walrelay_link_upstream_version 1",
@@ -245,6 +249,7 @@ static void test_metrics__links_are_told_by_kind_of_wal(void **state)
 	};
 	char *text = render();
 	assert_null(strstr(text, "walrelay_link_level"));
+	assert_null(strstr(text, "walrelay_destination_link_wal_bytes_total{"));
 	free(text);
 	fake_readers.is_link_offered = true;
 	fake_readers.link.raw[LINK_KIND_IMAGE_REFERRED] = 600;
@@ -254,8 +259,13 @@ static void test_metrics__links_are_told_by_kind_of_wal(void **state)
 	fake_readers.link.level = 3;
 	fake_readers.upstream.link_version = 1;
 	fake_readers.upstream.link_decode_us = 500;
+	struct destination_stats *far = fake_readers_add_destination("far");
+	far->kinds.wal_bytes[LINK_KIND_ZERO] = 70;
+	far->kinds.encoded_bytes[LINK_KIND_IMAGE_NEW] = 30;
 	text = render();
 	ASSERT_LINES(text, lines);
+	assert_null(strstr(text, "link_wal_bytes_total{destination=\"other\""));
+	assert_null(strstr(text, "link_encoded_bytes_total{destination=\"other\""));
 	free(text);
 }
 

@@ -184,6 +184,35 @@ static void test_status__links_say_what_goes_over_them(void **state)
 	json_decref(root);
 }
 
+static void test_status__destinations_say_what_goes_to_them_over_links(void **state)
+{
+	(void)state;
+	struct destination_stats *far = fake_readers_add_destination("far");
+	far->kinds.wal_bytes[LINK_KIND_HEAP] = 900;
+	far->kinds.encoded_bytes[LINK_KIND_IMAGE_NEW] = 500;
+	far->kinds.encoded_bytes[LINK_KIND_IMAGE_REFERRED] = 80;
+	far->kinds.encoded_bytes[LINK_KIND_INDEX] = 119;
+	far->kinds.encoded_bytes[LINK_KIND_HEAP] = 210;
+	far->kinds.encoded_bytes[LINK_KIND_COMMIT] = 91;
+	fake_readers_add_destination("zeros")->kinds.wal_bytes[LINK_KIND_ZERO] = 1;
+	json_t *root = read_back();
+	const json_t *list = json_object_get(root, "destinations");
+	const json_t *other = json_array_get(list, 0);
+	json_t *item = json_array_get(list, 1);
+	json_t *heap = json_object_get(json_object_get(item, "kinds"), "heap");
+	assert_true(json_is_null(json_object_get(other, "kinds")));
+	assert_true(json_is_null(json_object_get(other, "kinds_summary")));
+	assert_int_equal(json_object_size(json_object_get(item, "kinds")), LINK_KIND_COUNT);
+	assert_int_equal(number_at(heap, "wal_bytes"), 900);
+	assert_int_equal(number_at(heap, "encoded_bytes"), 210);
+	assert_string_equal(text_at(item, "kinds_summary"),
+		"58 % of what goes to it over links is full-page images, "
+		"21 % changes to tables");
+	assert_string_equal(text_at(json_array_get(list, 2), "kinds_summary"),
+		"0 % of what goes to it over links is full-page images");
+	json_decref(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +223,8 @@ int main(void)
 		cmocka_unit_test_setup(test_status__a_backup_has_no_lag, setup),
 		cmocka_unit_test_setup(test_status__stays_json_with_hostile_names, setup),
 		cmocka_unit_test_setup(test_status__links_say_what_goes_over_them, setup),
+		cmocka_unit_test_setup(
+			test_status__destinations_say_what_goes_to_them_over_links, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
