@@ -37,6 +37,10 @@ def test_what_comes_over_lanes_is_what_the_primary_has(site):
     standbys = hub.status()["standbys"]
     assert [one["link_lanes"] for one in standbys if one["is_link"]] == [4]
     assert hub.metric("destination_wal_bytes_total", destination="other") > 60 << 20
+    # Whichever of them a batch went over, it is told of what kinds it is.
+    wait_until(lambda: hub.metric("destination_wal_bytes_total", destination="other") == sum(
+        value for _, value in hub.metrics()["walrelay_destination_link_wal_bytes_total"]),
+        what="each byte to be of a kind")
 
 
 def test_a_lane_that_is_lost_goes_on_where_it_was(site, proxy):
