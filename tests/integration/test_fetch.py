@@ -1,4 +1,5 @@
 """walrelay fetch as restore_command: whole files or none, and what its exit codes tell."""
+import shutil
 import subprocess
 
 from support.load import assert_same_rows
@@ -124,10 +125,19 @@ def test_a_relay_that_cannot_be_reached(site):
     assert not path.exists()
 
 
+KEEPS_LITTLE = {"wal_keep_size": "0", "min_wal_size": "2MB", "wal_log_hints": "on"}
+
+
+def rewind(server, source, *options):
+    return subprocess.run(
+        [server.bin_dir / "pg_rewind", "-D", server.data, "--source-server",
+         source.conninfo(dbname="postgres"), "--no-ensure-shutdown", *options],
+        capture_output=True, text=True, timeout=120, check=False)
+
+
 def test_pg_rewind_gets_the_old_timelines_wal(site):
     """The old primary no longer has its WAL from the last common checkpoint on."""
-    small = {"wal_keep_size": "0", "min_wal_size": "2MB", "wal_log_hints": "on"}
-    primary = site.primary(wal_segsize=1, **small)
+    primary = site.primary(wal_segsize=1, **KEEPS_LITTLE)
     relay = site.relay(primary)
     second = site.standby(primary, primary, "second")
     primary.execute("CREATE TABLE t AS SELECT 1 AS a")
@@ -146,18 +156,92 @@ def test_pg_rewind_gets_the_old_timelines_wal(site):
     primary.stop()
     second.execute("CHECKPOINT")
 
-    def rewind(*options):
-        return subprocess.run(
-            [primary.bin_dir / "pg_rewind", "-D", primary.data, "--source-server",
-             second.conninfo(dbname="postgres"), "--no-ensure-shutdown", *options],
-            capture_output=True, text=True, timeout=120, check=False)
     primary.configure(restore_command=restore_command(relay))
-    failed = rewind("--dry-run")
+    failed = rewind(primary, second, "--dry-run")
     assert failed.returncode != 0 and "could not" in failed.stderr, failed.stderr
-    done = rewind("-c")
+    done = rewind(primary, second, "-c")
     assert done.returncode == 0, done.stderr
     primary.configure()
     primary.follow(relay.conninfo(application_name="primary"))
     primary.start()
     primary.catch_up(second)
     assert_same_rows(second, primary, ["t", "u"])
+
+
+def promote_behind(primary, relay, second):
+    """The relay has whole segments of timeline 1 when it comes to follow second, which lacks them.
+    Returns their names, the fork's first."""
+    primary.execute(f"CREATE TABLE t AS {ROWS}")
+    second.catch_up(primary)
+    second.promote()
+    primary.execute(f"CREATE TABLE lost AS {ROWS}")
+    relay.wait_flushed(primary.switch_wal())
+    end = relay.flushed_lsn()
+    relay.configure("upstream", conninfo=second.conninfo())
+    relay.reload()
+    second.execute(f"CREATE TABLE u AS {ROWS}")
+    relay.wait_flushed(second.switch_wal())
+    fork = parse_lsn((second.pg_wal / "00000002.history").read_text().split("\t")[1])
+    names = [segment_name(1, number) for number in range(fork // MB, end // MB)]
+    assert len(names) > 2
+    return names
+
+
+def test_a_standby_that_fetches_is_not_led_past_a_fork(site):
+    """It does not know yet of the new timeline, and would replay whatever it is given of the old."""
+    primary = site.primary(wal_segsize=1)
+    relay = site.relay(primary)
+    second = site.standby(primary, primary, "second")
+    standby = site.standby(primary, relay, "standby", start=False)
+    standby.configure(primary_conninfo="''", primary_slot_name="''",
+                      wal_retrieve_retry_interval="200ms", restore_command=restore_command(relay))
+    primary.execute(f"CREATE TABLE one AS {ROWS}")
+    end = primary.switch_wal()
+    relay.wait_flushed(end)
+    standby.start()
+    wait_until(lambda: standby.replay_lsn() >= end, what="the standby to replay what there is")
+    standby.execute("SELECT pg_wal_replay_pause()")
+    wait_until(lambda: standby.value("SELECT pg_get_wal_replay_pause_state()") == "paused",
+               what="replay to pause")
+    path = site.directory / "none"
+    for name in promote_behind(primary, relay, second):
+        assert (relay.spool / name).read_bytes() == (primary.pg_wal / name).read_bytes()
+        assert fetch(relay, name, path).returncode == 1, name
+    end = second.insert_lsn()
+    standby.execute("SELECT pg_wal_replay_resume()")
+    relay.wait_flushed(second.switch_wal())
+    wait_until(lambda: standby.replay_lsn() >= end, 90, "the standby to replay the new timeline")
+    assert_same_rows(second, standby, ["one", "t", "u"])
+    assert standby.value("SELECT to_regclass('lost')") is None
+
+
+def test_what_is_past_the_fork_can_be_copied_for_pg_rewind(site):
+    """As README has it: whole segments that the old primary has removed, out of the relay's wal/."""
+    primary = site.primary(wal_segsize=1, **KEEPS_LITTLE)
+    relay = site.relay(primary)
+    second = site.standby(primary, primary, "second")
+    names = promote_behind(primary, relay, second)
+    primary.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    primary.execute("CHECKPOINT")
+    primary.stop()
+
+    def has_removed_the_forks():
+        second.execute("CHECKPOINT")
+        return not (second.pg_wal / names[0].replace("00000001", "00000002", 1)).exists()
+    wait_until(has_removed_the_forks, what="the new primary to remove the fork's segment")
+    primary.configure(restore_command=restore_command(relay))
+    removed = [name for name in names if not (primary.pg_wal / name).exists()]
+    assert removed
+    failed = rewind(primary, second, "-c", "--dry-run")
+    assert failed.returncode != 0 and removed[0] in failed.stderr, failed.stderr
+    for name in removed:
+        shutil.copy(relay.spool / name, primary.pg_wal / name)
+    done = rewind(primary, second, "-c")
+    assert done.returncode == 0, done.stderr
+    # pg_rewind has brought the other server's configuration.
+    primary.configure(restore_command=restore_command(relay))
+    primary.follow(relay.conninfo(application_name="primary"))
+    primary.start()
+    primary.catch_up(second)
+    assert_same_rows(second, primary, ["t", "u"])
+    assert primary.value("SELECT to_regclass('lost')") is None
