@@ -12,6 +12,10 @@
 
 /* zstd never looks back further than a frame: 2 MB hold one, and what columns add. */
 #define WINDOW_LOG 21
+/* Of the WAL in a frame. Tables for a little more are taken where trees of matches are kept. */
+#define FRAME_LOG 20
+/* Below it they are smaller than a frame. */
+#define LEVEL_OF_LARGE_TABLES 7
 
 /* Lengths of columns are modelled as a column of their own. */
 #define LENGTHS     ((unsigned)LINK_COLUMN_COUNT)
@@ -89,11 +93,24 @@ void link_packer_free(struct link_packer **packer)
 	}
 }
 
+static bool set(struct link_packer *packer, ZSTD_cParameter parameter, int value)
+{
+	return !ZSTD_isError(ZSTD_CCtx_setParameter(packer->zstd, parameter, value));
+}
+
+/* zstd does not know how little a frame is: at level 12 its tables would be 50 MB. */
+static int table_log(int level)
+{
+	return level < LEVEL_OF_LARGE_TABLES ? 0 : level <= 12 ? FRAME_LOG : FRAME_LOG + 1;
+}
+
 bool link_packer_begin(struct link_packer *packer, int level)
 {
 	link_model_reset(packer->model);
 	return !ZSTD_isError(ZSTD_CCtx_reset(packer->zstd, ZSTD_reset_session_only)) &&
-	       !ZSTD_isError(ZSTD_CCtx_setParameter(packer->zstd, ZSTD_c_compressionLevel, level));
+	       set(packer, ZSTD_c_compressionLevel, level) &&
+	       set(packer, ZSTD_c_hashLog, table_log(level)) &&
+	       set(packer, ZSTD_c_chainLog, table_log(level));
 }
 
 static bool feed(struct link_packer *packer, const uint8_t *bytes, size_t length,

@@ -96,13 +96,14 @@ static size_t pack(struct pair *pair)
 
 static void test_link_pack__gives_back_the_columns(void **state)
 {
+	static const int levels[] = {-7, 1, 3, 6, 7, 9, 12, 13, 19, 3};
 	struct pair *pair = *state;
 
 	for (int batch = 0; batch < 200; batch++) {
 		size_t length, packed, got = 0;
 
 		if (batch % 20 == 0) {
-			assert_true(link_packer_begin(pair->packer, 1 + batch % 6));
+			assert_true(link_packer_begin(pair->packer, levels[batch / 20]));
 			link_unpacker_begin(pair->unpacker);
 		}
 		length = fill(pair, batch % 3 != 0);
