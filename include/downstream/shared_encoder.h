@@ -19,11 +19,14 @@
  * (fewer with more than four seats) are made before they are asked for, on all workers but one,
  * which is kept for the tip. Nothing at the tip ever waits for more than the batches under way.
  *
+ * Where the level is auto, frames at the tip are compressed at ENCODER_LEVEL_FIRST; those behind it
+ * as encoder_level.h says, one level for all. What is made and cached stays as it is.
+ *
  * Whatever goes wrong (no memory, unreadable WAL) is answered with "plain": the sender sends that
  * stretch as it is.
  *
  * Memory: ENCODER_ENGINES_MAX encoders at most (two or three, unless many join at once), each about
- * 9 MB; an index of 8 MB for each GB of the reference; ENCODER_CACHE_BYTES of batches, and 3 MB to
+ * 9 MB, 15 at level 12; an index of 8 MB for each GB of the reference; ENCODER_CACHE_BYTES of batches, and 3 MB to
  * keep account of them; batches in sockets' queues are bounded by those. Any thread; a seat belongs
  * to one.
  */
@@ -71,7 +74,7 @@ struct shared_encoder_stats {
 	uint64_t noted_bytes; /* of WAL that was there before links were, for its images */
 	uint64_t cache_bytes;
 	unsigned encoders;
-	int level;
+	int level; /* of what is behind the tip and begun now */
 };
 
 struct shared_encoder *shared_encoder_new(

@@ -189,10 +189,10 @@ static void warm_up(struct encoder_engine *engine, lsn_t to)
 	}
 }
 
-static void begin_frame(struct encoder_frame *frame, const struct frame_job *job)
+static void begin_frame(struct encoder_frame *frame)
 {
 	struct encoder_engine *engine = frame->engine;
-	link_encoder_set_level(engine->encoder, job->level);
+	link_encoder_set_level(engine->encoder, frame->level);
 	link_encoder_set_reach(engine->encoder, frame->reach);
 	link_encoder_set_recompress(engine->encoder, frame->recompress);
 	if (engine->tli != frame->tli || engine->at != frame->position) {
@@ -239,6 +239,13 @@ static bool encode_next(struct encoder_frame *frame, const struct frame_job *job
 	return true;
 }
 
+int64_t encoder_now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static uint64_t thread_cpu_us(void)
 {
 	struct timespec now;
@@ -254,7 +261,7 @@ void encoder_engine_encode(
 	bool ok = open_all(frame, &err);
 	if (ok) {
 		if (job->begins_frame) {
-			begin_frame(frame, job);
+			begin_frame(frame);
 		}
 		wal_earlier_set_waits(frame->engine->earlier, !job->is_at_once);
 		ok = encode_next(frame, job, outcome, &err);

@@ -29,7 +29,7 @@ bool encoder_frame_is_done(const struct encoder_frame *frame)
 	return frame->position == frame->limit;
 }
 
-static bool is_complete(const struct encoder_frame *frame)
+bool encoder_frame_is_complete(const struct encoder_frame *frame)
 {
 	return frame->end >= frame->limit;
 }
@@ -280,7 +280,8 @@ static void end_job(struct encoder_frame *frame, const struct frame_outcome *out
 		frame->is_ahead = false;
 		wal_cursor_close(&frame->cursor);
 		encoder_engine_detach(frame);
-	} else if (frame->is_ahead || (!LIST_EMPTY(&frame->seats) && is_complete(frame))) {
+	} else if (frame->is_ahead ||
+		   (!LIST_EMPTY(&frame->seats) && encoder_frame_is_complete(frame))) {
 		encoder_frame_ask(frame);
 	}
 	if (LIST_EMPTY(&frame->seats)) {
@@ -288,19 +289,41 @@ static void end_job(struct encoder_frame *frame, const struct frame_outcome *out
 	}
 }
 
+/* One at the tip is made in haste; those behind it while the link has time. */
+static void choose_level(struct encoder_frame *frame, int64_t now_us)
+{
+	struct shared_encoder *shared = frame->shared;
+	if (!shared->options.is_level_auto) {
+		frame->level = shared->options.level;
+	} else if (encoder_frame_is_complete(frame)) {
+		frame->level = encoder_level_at(&shared->level, now_us);
+	} else {
+		frame->level = ENCODER_LEVEL_FIRST;
+	}
+}
+
 void encoder_frame_run(struct encoder_frame *frame, bool is_at_once)
 {
 	struct shared_encoder *shared = frame->shared;
-	const struct frame_job job = {.begins_frame = frame->position == frame->start,
-		.is_at_once = is_at_once,
-		.level = shared->level};
+	const struct frame_job job = {
+		.begins_frame = frame->position == frame->start, .is_at_once = is_at_once};
 	struct frame_outcome outcome = {0};
+	int64_t began_us = encoder_now_us();
 	leave_queue(frame);
 	encoder_engine_attach(frame);
+	if (job.begins_frame) {
+		choose_level(frame, began_us);
+	}
 	frame->is_running = true;
+	shared->running += !is_at_once;
 	pthread_mutex_unlock(&shared->lock);
 	encoder_engine_encode(frame, &job, &outcome);
+	int64_t took_us = encoder_now_us() - began_us;
 	pthread_mutex_lock(&shared->lock);
 	shared->stats.at_once += is_at_once;
+	if (!is_at_once) {
+		shared->running--;
+		encoder_level_note_job(&shared->level, took_us);
+	}
 	end_job(frame, &outcome);
 }

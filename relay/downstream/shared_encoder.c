@@ -18,8 +18,6 @@
 #define AHEAD_MAX     4u
 #define AHEAD_ALL_MAX 16u
 
-#define LEVEL_FIRST 3
-
 static struct link_image_index *new_index(uint64_t reference_bytes)
 {
 	uint64_t bytes = (reference_bytes >> 20) * INDEX_BYTES_PER_GB >> 10;
@@ -34,7 +32,6 @@ struct shared_encoder *shared_encoder_new(
 	if (shared->options.reference_bytes > LINK_REACH_MAX) {
 		shared->options.reference_bytes = LINK_REACH_MAX;
 	}
-	shared->level = options->is_level_auto ? LEVEL_FIRST : options->level;
 	pthread_mutex_init(&shared->lock, NULL);
 	pthread_cond_init(&shared->work, NULL);
 	pthread_cond_init(&shared->tip_work, NULL);
@@ -53,6 +50,7 @@ struct shared_encoder *shared_encoder_new(
 		shared_encoder_free(&shared);
 		return NULL;
 	}
+	encoder_level_init(&shared->level, shared->worker_count - 1);
 	return shared;
 }
 
@@ -85,7 +83,9 @@ void shared_encoder_read_stats(struct shared_encoder *shared, struct shared_enco
 	*out = shared->stats;
 	out->cache_bytes = shared->cache.bytes;
 	out->encoders = shared->engine_count;
-	out->level = shared->level;
+	out->level = shared->options.is_level_auto
+			     ? encoder_level_at(&shared->level, encoder_now_us())
+			     : shared->options.level;
 	pthread_mutex_unlock(&shared->lock);
 }
 
@@ -277,12 +277,29 @@ static void order_ahead(struct encoder_seat *seat, lsn_t from, lsn_t end)
 	}
 }
 
+/* For what is being made, or for somebody who could make it; what is at the tip is little, and
+ * nobody made it before. */
+static void note_wait(struct encoder_frame *frame)
+{
+	struct shared_encoder *shared = frame->shared;
+	struct encoder_task task = encoder_frame_task(frame);
+	bool is_under_way = frame->is_queued || frame->is_running;
+	bool is_near = encoder_task_is_near(&task);
+	bool is_late = is_under_way && encoder_frame_is_complete(frame) &&
+		       !(is_near && frame->level == ENCODER_LEVEL_FIRST);
+	bool is_crowded = !is_under_way && !is_near && shared->running >= shared->worker_count - 1;
+	if (is_late || is_crowded) {
+		encoder_level_note_wait(&shared->level, frame->level, encoder_now_us());
+	}
+}
+
 /* There was nothing at lsn. False: it has failed, and the seat follows nothing any more. */
 static bool order_next(struct encoder_seat *seat, lsn_t lsn)
 {
 	struct encoder_frame *frame = seat->frame;
 	assert(frame->position == lsn);
 	seat->next = lsn;
+	bool has_waited = seat->has_waited;
 	seat->has_waited = true;
 	if (encoder_frame_is_quick(frame)) {
 		encoder_frame_run(frame, true);
@@ -290,14 +307,29 @@ static bool order_next(struct encoder_seat *seat, lsn_t lsn)
 	}
 	seat->is_waiting = true;
 	frame->is_awaited = true;
+	if (!has_waited) {
+		note_wait(frame);
+	}
 	encoder_frame_ask(frame);
 	return true;
+}
+
+/* The link waits when a whole frame was there before it was wanted. */
+static void note_taken(struct encoder_seat *seat, const struct encoded_batch *batch)
+{
+	struct shared_encoder *shared = seat->shared;
+	seat->ready_bytes = seat->has_waited ? 0 : seat->ready_bytes + batch->raw_bytes;
+	if (seat->ready_bytes > LINK_FRAME_BYTES) {
+		encoder_level_note_ready(&shared->level, batch->raw_bytes, encoder_now_us());
+	}
+	shared->stats.cache_hits += !seat->has_waited;
+	shared->stats.cache_misses += seat->has_waited;
+	seat->has_waited = false;
 }
 
 static enum encoder_take take(
 	struct encoder_seat *seat, lsn_t lsn, lsn_t end, struct encoded_batch **batch_out)
 {
-	struct shared_encoder *shared = seat->shared;
 	if (lsn < seat->plain_until) {
 		return ENCODER_PLAIN;
 	}
@@ -319,9 +351,7 @@ static enum encoder_take take(
 		return ENCODER_WAITS;
 	}
 	seat->next = lsn + batch->raw_bytes;
-	shared->stats.cache_hits += !seat->has_waited;
-	shared->stats.cache_misses += seat->has_waited;
-	seat->has_waited = false;
+	note_taken(seat, batch);
 	*batch_out = encoded_batch_ref(batch);
 	return ENCODER_BATCH;
 }

@@ -9,6 +9,7 @@
 #ifndef DOWNSTREAM_SHARED_ENCODER_INTERNAL_H
 #define DOWNSTREAM_SHARED_ENCODER_INTERNAL_H
 
+#include "downstream/encoder_level.h"
 #include "downstream/encoder_order.h"
 #include "downstream/link_choice.h"
 #include "downstream/shared_encoder.h"
@@ -53,6 +54,7 @@ struct encoder_frame {
 	lsn_t end;      /* there is WAL up to here, at least */
 	uint64_t reach;
 	unsigned recompress; /* LINK_RECOMPRESS_* */
+	int level;           /* ENCODER_LEVEL_NONE: it was not begun */
 	struct batch_queue batches;
 	bool is_awaited; /* somebody waits for the batch at position */
 	bool is_ahead;   /* made before somebody comes for it */
@@ -74,7 +76,6 @@ struct frame_wish {
 struct frame_job {
 	bool begins_frame;
 	bool is_at_once; /* on a loop: little, and nothing that waits */
-	int level;
 };
 
 struct frame_outcome {
@@ -103,9 +104,10 @@ struct encoder_seat {
 	lsn_t next;        /* where it goes on with its frame */
 	lsn_t plain_until; /* not to be tried before */
 	bool is_waiting;
-	bool has_waited;     /* for the batch it takes next */
-	bool is_gone;        /* to be freed by the job that runs */
-	unsigned recompress; /* LINK_RECOMPRESS_*: what it can do as we do */
+	bool has_waited;      /* for the batch it takes next */
+	uint64_t ready_bytes; /* taken without waiting, since it last waited */
+	bool is_gone;         /* to be freed by the job that runs */
+	unsigned recompress;  /* LINK_RECOMPRESS_*: what it can do as we do */
 	struct link_promise promise;
 	lsn_t held_oldest; /* the spool held nothing before it when the promise came */
 	void (*ring)(void *context);
@@ -141,7 +143,8 @@ struct shared_encoder {
 	pthread_t workers[ENCODER_WORKERS_MAX];
 	unsigned worker_count;
 	bool is_tip_worker_idle;
-	int level;
+	unsigned running; /* frames, on workers */
+	struct encoder_level level;
 	bool is_stopping;
 };
 
@@ -160,6 +163,8 @@ struct link_encoder *encoder_engine_new_encoder(
 	const struct shared_encoder *shared, const struct encoder_engine *engine);
 /* It needs nothing any more before it makes the frame's next batch. */
 bool encoder_engine_stands_ready(const struct encoder_frame *frame);
+/* On a monotonic clock. */
+int64_t encoder_now_us(void);
 /* Without the lock: makes one batch at the frame's position. */
 void encoder_engine_encode(
 	struct encoder_frame *frame, const struct frame_job *job, struct frame_outcome *outcome);
@@ -191,6 +196,8 @@ struct encoder_frame *encoder_frame_find_to_cut(
 /* It ends where it stands: what comes next begins another. */
 void encoder_frame_close(struct encoder_frame *frame);
 bool encoder_frame_is_done(const struct encoder_frame *frame);
+/* All its WAL is there. */
+bool encoder_frame_is_complete(const struct encoder_frame *frame);
 struct encoder_task encoder_frame_task(const struct encoder_frame *frame);
 /* Its next batch is to be made; when all its WAL is there, the rest too. */
 void encoder_frame_ask(struct encoder_frame *frame);

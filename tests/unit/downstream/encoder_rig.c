@@ -22,6 +22,7 @@ void __wrap_encoder_engine_encode(
 {
 	pthread_mutex_lock(&gate.lock);
 	if (job->begins_frame && gate.begun_count < FRAMES_NOTED) {
+		gate.levels[gate.begun_count] = frame->level;
 		gate.begun[gate.begun_count++] = frame->start;
 	}
 	pthread_cond_broadcast(&gate.changed);
@@ -174,19 +175,31 @@ void reader_read_to_end(struct reader *reader)
 	}
 }
 
-struct ground ground_new(lsn_t bytes, unsigned workers)
+static struct ground begin(lsn_t bytes, const struct shared_encoder_options *wanted)
 {
 	struct ground ground = {.fixture = relay_fixture_new(NULL)};
 	struct error err;
 	relay_fixture_append(ground.fixture, bytes);
-	const struct shared_encoder_options options = {.store = ground.fixture->store,
-		.level = 1,
-		.reference_bytes = REFERENCE,
-		.workers = workers};
+	struct shared_encoder_options options = *wanted;
+	options.store = ground.fixture->store;
+	options.reference_bytes = REFERENCE;
 	hold_below(0);
 	ground.encoder = shared_encoder_new(&options, &err);
 	assert_non_null(ground.encoder);
 	return ground;
+}
+
+struct ground ground_new(lsn_t bytes, unsigned workers)
+{
+	const struct shared_encoder_options options = {.level = 1, .workers = workers};
+	return begin(bytes, &options);
+}
+
+struct ground ground_new_auto(lsn_t bytes, unsigned workers)
+{
+	const struct shared_encoder_options options = {
+		.level = 1, .is_level_auto = true, .workers = workers};
+	return begin(bytes, &options);
 }
 
 void ground_free(struct ground *ground)

@@ -29,6 +29,7 @@ extern struct encoder_gate {
 	lsn_t held_below; /* jobs of frames that begin before it wait */
 	unsigned let_through;
 	lsn_t begun[FRAMES_NOTED]; /* frames, in the order in which they were begun */
+	int levels[FRAMES_NOTED];  /* theirs */
 	unsigned begun_count;
 	bool fails;     /* the next job */
 	pthread_t last; /* who did it */
@@ -76,6 +77,8 @@ struct ground {
 };
 
 struct ground ground_new(lsn_t bytes, unsigned workers);
+/* Its encoder chooses the level. */
+struct ground ground_new_auto(lsn_t bytes, unsigned workers);
 void ground_free(struct ground *ground);
 struct shared_encoder_stats stats_of(struct ground *ground);
 
