@@ -108,6 +108,8 @@ const struct sockaddr_storage *connection_peer_address(const struct connection *
 /* A PROXY header said who the peer really is. */
 void connection_set_peer_address(struct connection *connection, const struct sockaddr *peer);
 bool connection_is_local(const struct connection *connection); /* Unix socket */
+/* The other end of the socket, whatever a PROXY header said, is on this machine. */
+bool connection_shares_machine(const struct connection *connection);
 int connection_fd(const struct connection *connection);
 void connection_read_stats(const struct connection *connection, struct connection_stats *stats_out);
 

@@ -18,5 +18,7 @@ struct sockaddr_storage peer_address_plain(const struct sockaddr *peer);
 void peer_address_format(const struct sockaddr_storage *peer, char *out, size_t size);
 /* The peer came by a Unix socket. */
 bool peer_address_is_local(int fd, const struct sockaddr *peer);
+/* What the socket is connected to is on this machine: a Unix socket, loopback, an address of our own. */
+bool peer_address_shares_machine(int fd);
 
 #endif

@@ -67,6 +67,7 @@ struct connection {
 	struct lingering lingering;
 	struct sockaddr_storage peer;
 	bool is_local;
+	bool shares_machine;
 	char peer_name[PEER_ADDRESS_SIZE];
 	char reason[128];
 };
@@ -357,6 +358,7 @@ struct connection *connection_new(struct loop *loop, int fd, const struct sockad
 	connection->callbacks = *callbacks;
 	connection->context = context;
 	connection->read_needs = EV_READ;
+	connection->shares_machine = peer_address_shares_machine(fd);
 	connection_set_peer_address(connection, peer);
 	if (!open_parts(connection, err)) {
 		connection_free(&connection);
@@ -565,6 +567,11 @@ void connection_set_peer_address(struct connection *connection, const struct soc
 bool connection_is_local(const struct connection *connection)
 {
 	return connection->is_local;
+}
+
+bool connection_shares_machine(const struct connection *connection)
+{
+	return connection->shares_machine;
 }
 
 int connection_fd(const struct connection *connection)

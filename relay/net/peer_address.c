@@ -59,3 +59,24 @@ bool peer_address_is_local(int fd, const struct sockaddr *peer)
 	}
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
+
+bool peer_address_shares_machine(int fd)
+{
+	struct sockaddr_storage own = {0}, peer = {0};
+	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
+	if (getsockname(fd, (struct sockaddr *)&own, &own_size) != 0 ||
+		getpeername(fd, (struct sockaddr *)&peer, &peer_size) != 0 ||
+		own.ss_family != peer.ss_family) {
+		return false;
+	}
+	own = peer_address_plain((const struct sockaddr *)&own);
+	peer = peer_address_plain((const struct sockaddr *)&peer);
+	if (own.ss_family == AF_INET) {
+		return ((const struct sockaddr_in *)&own)->sin_addr.s_addr ==
+		       ((const struct sockaddr_in *)&peer)->sin_addr.s_addr;
+	}
+	return own.ss_family == AF_UNIX ||
+	       (own.ss_family == AF_INET6 &&
+		       IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)&own)->sin6_addr,
+			       &((const struct sockaddr_in6 *)&peer)->sin6_addr));
+}

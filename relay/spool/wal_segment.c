@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
@@ -35,6 +36,8 @@
 #define WINDOWS_MAX       (WAL_SEGMENT_MAX / WINDOW_BYTES)
 #define READ_AHEAD_BYTES  (4u << 20)
 #define COLD_SAMPLE_BYTES (16u << 20)
+#define SAMPLED_WINDOWS   (COLD_SAMPLE_BYTES / WINDOW_BYTES)
+#define SAMPLE_HOLDS_MS   1000
 
 struct wal_segment {
 	atomic_uint references;
@@ -46,6 +49,9 @@ struct wal_segment {
 	bool is_listed;
 	atomic_bool is_sampled;
 	atomic_bool was_cold;
+	/* Windows of which the sample found every page, and when that was. */
+	_Atomic uint64_t found_windows;
+	_Atomic int64_t sampled_at_ms;
 	struct wal_segment_cache *cache;
 	struct wal_segment *next;
 	_Atomic uint64_t populated[WINDOWS_MAX / 64];
@@ -302,27 +308,42 @@ int wal_segment_fd(const struct wal_segment *segment)
 	return segment->fd;
 }
 
-static bool is_cold(const struct wal_segment *segment)
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void sample(struct wal_segment *segment)
 {
 	uint32_t length = segment->length < COLD_SAMPLE_BYTES ? segment->length : COLD_SAMPLE_BYTES;
 	unsigned char resident[COLD_SAMPLE_BYTES / 4096];
-	size_t pages = length / (size_t)sysconf(_SC_PAGESIZE);
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	size_t pages = length / page_bytes;
 	size_t found = 0;
+	uint64_t windows = (UINT64_C(1) << (length / WINDOW_BYTES)) - 1;
 
 	if (mincore(segment->bytes, length, resident) != 0) {
-		return false;
+		return;
 	}
 	for (size_t i = 0; i < pages; i++) {
 		found += resident[i] & 1;
+		if ((resident[i] & 1) == 0) {
+			windows &= ~(UINT64_C(1) << (i * page_bytes / WINDOW_BYTES));
+		}
 	}
-	return found < pages / 2;
+	atomic_store(&segment->was_cold, found < pages / 2);
+	atomic_store(&segment->sampled_at_ms, monotonic_ms());
+	atomic_store(&segment->found_windows, windows);
 }
 
 /* Before the first byte is read by our doing. */
 static void sample_once(struct wal_segment *segment)
 {
 	if (!atomic_exchange(&segment->is_sampled, true)) {
-		atomic_store(&segment->was_cold, is_cold(segment));
+		sample(segment);
 	}
 }
 
@@ -401,12 +422,22 @@ static bool window_populate(struct wal_segment *segment, uint32_t window, struct
 	return true;
 }
 
+/* What was there a moment ago still is. */
+static bool window_was_found(struct wal_segment *segment, uint32_t window)
+{
+	sample_once(segment);
+	return window < SAMPLED_WINDOWS &&
+	       (atomic_load(&segment->found_windows) & UINT64_C(1) << window) != 0 &&
+	       monotonic_ms() - atomic_load(&segment->sampled_at_ms) < SAMPLE_HOLDS_MS;
+}
+
 static bool window_is_resident(struct wal_segment *segment, uint32_t window)
 {
 	uint64_t populated =
 		atomic_load_explicit(&segment->populated[window / 64], memory_order_relaxed);
 
 	return (populated & UINT64_C(1) << (window % 64)) != 0 ||
+	       window_was_found(segment, window) ||
 	       are_pages_resident(segment->bytes + (size_t)window * WINDOW_BYTES, WINDOW_BYTES);
 }
 

@@ -305,6 +305,17 @@ static void test_connection__sockets_with_room_do_not_run_ahead_of_news(void **s
 	}
 }
 
+static void test_connection__knows_a_peer_on_this_machine(void **state)
+{
+	struct side *side = *state;
+	struct sockaddr_in far = {.sin_family = AF_INET};
+	assert_true(connection_shares_machine(side->connection));
+	/* What a PROXY header says is not where the bytes go. */
+	assert_int_equal(inet_pton(AF_INET, "203.0.113.7", &far.sin_addr), 1);
+	connection_set_peer_address(side->connection, (const struct sockaddr *)&far);
+	assert_true(connection_shares_machine(side->connection));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +325,8 @@ int main(void)
 		TCP(test_connection__keeps_order_when_the_socket_is_full),
 		TCP(test_connection__asks_for_more_each_time_it_fell_to_low_water),
 		PAIR(test_connection__does_not_ask_while_below_low_water),
+		TCP(test_connection__knows_a_peer_on_this_machine),
+		PAIR(test_connection__knows_a_peer_on_this_machine),
 		TCP(test_connection__releases_a_reference_when_the_kernel_has_it),
 		PAIR(test_connection__releases_references_that_never_went),
 		PAIR(test_connection__reads_no_more_than_its_bound),
