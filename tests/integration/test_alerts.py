@@ -241,7 +241,7 @@ def test_a_limit_that_is_reached_while_nobody_listens_is_told_by_log_and_status(
     relay.wait_for_log('ERROR.*daily_limit_over raised: destination "far" has used')
     assert relay.metric("alerts", alert="daily_limit_over", subject="far", severity="critical") == 1
     screen = run_cli("status", "-c", relay.config_file)
-    assert re.search('^critical  daily_limit_over since .*: destination "far" has used',
+    assert re.search(r'^critical  daily_limit_over since .*\n +destination "far" has used',
                      screen.stdout, re.MULTILINE), screen.stdout
 
 

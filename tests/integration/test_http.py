@@ -67,9 +67,11 @@ def test_every_metric_is_there_with_its_labels_and_help(site):
     standby = site.standby(primary, relay, "standby", slot="standby", wal_receiver_status_interval="1s")
     site.pgbench(primary, rate=20, seconds=300)
     standby.catch_up(primary)
-    wait_until(lambda: relay.metric("standby_replay_lag_seconds", standby="standby") is not None,
-               what="a replay lag")
-    text = relay.get("/metrics")[1]
+
+    def with_lag():  # which one that has replayed everything has not
+        text = relay.get("/metrics")[1]
+        return text if "\nwalrelay_standby_replay_lag_seconds{" in text else None
+    text = wait_until(with_lag, what="a replay lag")
     samples = parse_metrics(text)
     described = set(re.findall(r"^# HELP (\w+) \S.*\.$", text, re.MULTILINE))
     assert described == set(re.findall(r"^# TYPE (\w+) (?:counter|gauge)$", text, re.MULTILINE))

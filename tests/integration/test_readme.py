@@ -163,6 +163,8 @@ class Sites:
         relay = self.site.add(Process(name, directory))
         relay.spawn([binary(), "serve", "-c", directory / "walrelay.ini"])
         wait_until(lambda: "streaming from" in relay.log_text(), what=f"{name} to stream")
+        wait_until(lambda: any((self.site.directory / f"lib-{name}" / "wal").glob("0*")),
+                   what=f"{name} to have WAL")
         return relay
 
 

@@ -170,7 +170,8 @@ def test_a_slot_outlives_the_primary(site):
     relay.kill9()
     relay.start()
     assert relay.metric("spool_oldest_lsn_bytes") <= held
-    assert parse_lsn(command(relay, "READ_REPLICATION_SLOT s1")[0][1]) == held
+    # A kill may cost it its last steps, never more WAL.
+    assert parse_lsn(command(relay, "READ_REPLICATION_SLOT s1")[0][1]) <= held
     assert second.execute("SELECT slot_name FROM pg_replication_slots WHERE slot_name = 's1'") == []
     standby.start()
     standby.catch_up(second)
