@@ -17,6 +17,7 @@ struct provider {
 	struct loop *loop;
 	struct handle *waiting;
 	atomic_bool has_waiting;
+	atomic_bool has_stalled; /* there was no room */
 	bool was_owner;
 	char user[64];
 };
@@ -62,7 +63,9 @@ static void fill(struct handle *handle)
 		handle->left--;
 	}
 	handle->is_busy = handle->left > 0;
-	if (!handle->is_busy) {
+	if (handle->is_busy) {
+		atomic_store(&handle->provider->has_stalled, true);
+	} else {
 		answer(handle, "filled");
 	}
 }
@@ -212,6 +215,7 @@ static void test_downstream_session_console__goes_on_when_there_is_room(void **s
 	(void)state;
 	begin(&test);
 	raw_client_query(&test.client, "fill");
+	WAIT_UNTIL(atomic_load(&test.provider.has_stalled));
 	for (int i = 0; i < 100; i++) {
 		assert_string_equal(raw_client_next(&test.client), "d 32768");
 	}

@@ -297,7 +297,7 @@ static void test_upstream__other_bytes_at_the_same_place_stop_it(void **state)
 	received = wal_store_received(rig.spool.store);
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_error(&rig, "upstream has diverged at 0/1000");
-	assert_int_equal(rig_stats(&rig).state, UPSTREAM_STOPPED);
+	rig_wait_state(&rig, UPSTREAM_STOPPED);
 	assert_true(rig_stats(&rig).has_diverged);
 	assert_int_equal(wal_store_received(rig.spool.store).lsn, received.lsn);
 	rig_close(&rig);

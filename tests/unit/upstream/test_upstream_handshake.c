@@ -215,7 +215,7 @@ static void test_upstream_handshake__makes_no_slot_beyond_a_gap(void **state)
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_error(
 		&rig, "upstream has lost slot \"rig\" and no longer has the WAL at 0/100000");
-	assert_int_equal(rig_stats(&rig).state, UPSTREAM_STOPPED);
+	rig_wait_state(&rig, UPSTREAM_STOPPED);
 	assert_true(rig_stats(&rig).has_gap);
 	rig_close(&rig);
 }

@@ -146,7 +146,7 @@ static void test_upstream_trouble__at_a_border_the_segment_before_is_compared(vo
 	rig.maker->bytes[70000] ^= 1;
 	rig_follow(&rig, (struct upstream_options){0});
 	rig_wait_error(&rig, "upstream has diverged at 0/111170 on timeline 1");
-	assert_int_equal(rig_stats(&rig).state, UPSTREAM_STOPPED);
+	rig_wait_state(&rig, UPSTREAM_STOPPED);
 	assert_int_equal(wal_store_received(rig.spool.store).lsn, 2 * RIG_SEGMENT);
 	rig_close(&rig);
 }
