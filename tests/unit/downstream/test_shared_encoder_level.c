@@ -153,6 +153,46 @@ static void test_shared_encoder_level__a_reader_that_keeps_up_has_no_slow_link(v
 	ground_free(&ground);
 }
 
+/* Two ask for the same, and the second finds it under way. */
+static void wait_at_the_tip(struct ground *ground, struct reader tips[2])
+{
+	relay_fixture_append(ground->fixture, MB);
+	hold_below(UINT64_MAX);
+	assert_false(reader_try(&tips[0]));
+	assert_false(reader_try(&tips[1]));
+	hold_below(0);
+	reader_read_to_end(&tips[0]);
+	reader_read_to_end(&tips[1]);
+}
+
+static void test_shared_encoder_level__waits_at_the_tip_do_not_keep_it_down_elsewhere(void **state)
+{
+	(void)state;
+	struct ground ground = ground_new_auto(20 * MB, 2);
+	struct reader tips[2];
+	struct reader far;
+	reader_open(&far, ground.fixture, ground.encoder, FIXTURE_START);
+	reader_read_to_end(&far);
+	reader_close(&far);
+	for (int i = 0; i < 2; i++) {
+		reader_open(
+			&tips[i], ground.fixture, ground.encoder, ground.fixture->appended - 1000);
+		reader_read_to_end(&tips[i]);
+	}
+	/* Of what somebody has read before all is ready. */
+	reader_open(&far, ground.fixture, ground.encoder, FIXTURE_START);
+	for (int i = 0; i < 12; i++) {
+		read_slowly(&far, 6);
+		wait_at_the_tip(&ground, tips);
+	}
+	assert_int_equal(stats_of(&ground).level, 12);
+	for (int i = 0; i < 2; i++) {
+		reader_close(&tips[i]);
+	}
+	reader_close(&far);
+	ground_free(&ground);
+}
+
 static void test_shared_encoder_level__stays_when_the_workers_have_no_time(void **state)
 {
 	(void)state;
@@ -206,6 +246,8 @@ int main(void)
 		cmocka_unit_test(test_shared_encoder_level__at_the_tip_as_little_as_ever),
 		cmocka_unit_test(
 			test_shared_encoder_level__a_reader_that_keeps_up_has_no_slow_link),
+		cmocka_unit_test(
+			test_shared_encoder_level__waits_at_the_tip_do_not_keep_it_down_elsewhere),
 		cmocka_unit_test(test_shared_encoder_level__stays_when_the_workers_have_no_time),
 		cmocka_unit_test(test_shared_encoder_level__one_that_was_chosen_stays),
 	};
