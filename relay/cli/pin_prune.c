@@ -156,6 +156,7 @@ static void prune_row(struct pruning *pruning, const PGresult *pins, int row)
 	} else {
 		adopt(pruning, &pin);
 	}
+	pruning->access.region = NULL; /* the pin's own */
 }
 
 static int run(struct pruning *pruning)
