@@ -29,6 +29,8 @@ SETTINGS = {
     "hot_standby": "on",
     "log_replication_commands": "on",
     "wal_retrieve_retry_interval": "500ms",
+    # Where it goes with the directory: what is killed leaves its memory behind.
+    "dynamic_shared_memory_type": "mmap",
 }
 
 
@@ -135,7 +137,19 @@ class Postgres(Process):
 
     def kill9(self):
         self.disconnect()
+        shared_memory = self.shared_memory()
         super().kill9()
+        if shared_memory is not None:
+            subprocess.run(["ipcrm", "-m", shared_memory], stderr=subprocess.DEVNULL, check=False)
+
+    def shared_memory(self):
+        """The identifier of its System V segment, of which the kernel has only 4096 for all."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        words = lines[6].split() if len(lines) > 6 else []
+        return words[1] if len(words) == 2 else None
 
     def restart(self, mode="fast"):
         self.stop(mode)
