@@ -18,9 +18,9 @@
 /* From here on a call of its own for the file is cheaper than the kernel's copy. */
 #define FILE_SPAN_MIN 16384u
 /* A receiver on this machine pays for the copy that we save: it reads what is in memory instead of
- * what is in the cache, and one alone is then what everything waits for. One span of four saves us
+ * what is in the cache, and one alone is then what everything waits for. One span of three saves us
  * enough and costs it nothing that is seen. */
-#define NEAR_FILE_SPANS_EACH 4u
+#define NEAR_FILE_SPANS_EACH 3u
 /* The long one is that of a segment's first page. */
 #define PAGE_HEADER_BYTES      24u
 #define LONG_PAGE_HEADER_BYTES 40u

@@ -20,7 +20,7 @@ class Drill:
     def __init__(self, site, proxy, seed):
         self.random = random.Random(seed)
         self.site = site
-        self.primary = site.primary(wal_segsize=1, wal_keep_size="512MB",
+        self.primary = site.primary(wal_segsize=1, wal_keep_size="20GB",
                                     wal_compression=self.random.choice(["off", "on", "lz4"]))
         self.hub = site.relay(self.primary, "hub", spool=KEEP)
         self.paths = [proxy(self.hub), proxy(self.hub)]
