@@ -2,6 +2,7 @@
  * service_manager: sd_notify(3) where libsystemd is linked.
  */
 #include "app/service_manager.h"
+#include "base/monotonic_clock.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -29,11 +30,9 @@ void service_manager_ready(const char *status)
 void service_manager_reloading(void)
 {
 	/* Type=notify-reload wants the time at which the reload began. */
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	char text[96];
 	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
-		(long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+		(long long)monotonic_clock_us());
 	notify(text);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/log_repeat.h"
 #include "base/memory.h"
+#include "base/monotonic_clock.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -346,14 +347,6 @@ static void write_event(
 
 /* --- lines alike ------------------------------------------------------------------------------ */
 
-static int64_t steady_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static void tell_repeats(bool is_end)
 {
 	struct log_repeat_kind kind;
@@ -361,7 +354,7 @@ static void tell_repeats(bool is_end)
 
 	for (;;) {
 		pthread_mutex_lock(&repeat_lock);
-		bool is_due = log_repeat_take(&repeats, steady_us(), is_end, &kind);
+		bool is_due = log_repeat_take(&repeats, monotonic_clock_us(), is_end, &kind);
 		pthread_mutex_unlock(&repeat_lock);
 		if (!is_due) {
 			return;
@@ -394,7 +387,7 @@ static void emit(
 	if (level != LOG_LEVEL_DEBUG) {
 		log_tell_repeats(false);
 		pthread_mutex_lock(&repeat_lock);
-		is_admitted = log_repeat_admit(&repeats, &line, steady_us());
+		is_admitted = log_repeat_admit(&repeats, &line, monotonic_clock_us());
 		pthread_mutex_unlock(&repeat_lock);
 	}
 	if (is_admitted) {

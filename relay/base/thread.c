@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A slice of the processor, in ns; the kernel's own are some ms. */
@@ -51,4 +52,11 @@ void thread_make_prompt(void)
 		/* Older kernels take it and do nothing; without it everything works as well. */
 		(void)syscall(SYS_sched_setattr, 0, &scheduling, 0);
 	}
+}
+
+uint64_t thread_cpu_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }

@@ -8,6 +8,7 @@
 #include "cli/check_rules.h"
 
 #include "base/memory.h"
+#include "base/monotonic_clock.h"
 
 #include <libpq-fe.h>
 #include <poll.h>
@@ -155,20 +156,12 @@ static bool connect_to(struct server *server)
 	return true;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* false: nothing came in time, or the connection is lost. */
 static bool wait_for_result(const struct server *server, int64_t deadline_ms)
 {
 	while (PQisBusy(server->connection) != 0) {
 		struct pollfd wait = {.fd = PQsocket(server->connection), .events = POLLIN};
-		int64_t left_ms = deadline_ms - now_ms();
+		int64_t left_ms = deadline_ms - monotonic_clock_us() / 1000;
 
 		if (left_ms <= 0 || poll(&wait, 1, (int)left_ms) <= 0 ||
 			PQconsumeInput(server->connection) == 0) {
@@ -181,7 +174,7 @@ static bool wait_for_result(const struct server *server, int64_t deadline_ms)
 /* NULL: no answer in time, or the connection is lost. */
 static PGresult *query(const struct server *server, const char *sql)
 {
-	int64_t deadline_ms = now_ms() + TIMEOUT_MS;
+	int64_t deadline_ms = monotonic_clock_us() / 1000 + TIMEOUT_MS;
 	PGresult *result = NULL, *next;
 
 	if (PQsendQuery(server->connection, sql) == 0) {

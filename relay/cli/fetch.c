@@ -6,6 +6,7 @@
  * away is a 2, after some patience.
  */
 #include "base/durable_file.h"
+#include "base/monotonic_clock.h"
 #include "cli/commands.h"
 #include "cli/relay_target.h"
 #include "upstream/fetch_source.h"
@@ -18,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_SECONDS 30
-#define PATH_BYTES       4096
-#define CLI_STRICT       255
+#define PATIENCE_US (30 * INT64_C(1000000))
+#define PATH_BYTES  4096
+#define CLI_STRICT  255
 
 enum { OPTION_STRICT = 0x100 };
 
@@ -51,13 +52,6 @@ static void print_help(FILE *out)
 	      "Exit codes: 0 done, 1 the relay has no such file, or not all of it yet, 2 it could\n"
 	      "not be reached, or another error, for 30 s.\n",
 		out);
-}
-
-static time_t monotonic_seconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
 }
 
 static bool store(const char *path, const struct fetched_bytes *bytes, struct error *err)
@@ -101,7 +95,7 @@ static enum fetch_result try_once(const struct request *request, const char *con
 
 static int run(const struct request *request, const char *conninfo)
 {
-	time_t until = monotonic_seconds() + PATIENCE_SECONDS;
+	int64_t until_us = monotonic_clock_us() + PATIENCE_US;
 	struct fetched_name name;
 	fetched_name_parse(request->name, &name);
 	if (name.kind == FETCHED_OTHER) {
@@ -113,7 +107,7 @@ static int run(const struct request *request, const char *conninfo)
 		if (result != FETCH_FAILED) {
 			return result == FETCH_DONE ? CLI_DONE : CLI_NO;
 		}
-		if (monotonic_seconds() >= until) {
+		if (monotonic_clock_us() >= until_us) {
 			fprintf(stderr, "walrelay fetch: %s: %s\n", request->name, err.message);
 			return request->is_strict ? CLI_STRICT : CLI_FAILED;
 		}

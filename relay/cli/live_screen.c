@@ -5,6 +5,7 @@
 #include "cli/live_screen.h"
 
 #include "base/memory.h"
+#include "base/monotonic_clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -203,19 +204,12 @@ bool live_screen_draw(const char *text)
 	return (is_first || write_all("\n", 1)) && write_all(text, strlen(text));
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void live_screen_wait(int milliseconds)
 {
-	int64_t end_ms = now_ms() + milliseconds;
+	int64_t end_ms = monotonic_clock_us() / 1000 + milliseconds;
 	sigset_t none;
 	sigemptyset(&none);
-	for (int64_t left = milliseconds; left > 0; left = end_ms - now_ms()) {
+	for (int64_t left = milliseconds; left > 0; left = end_ms - monotonic_clock_us() / 1000) {
 		const struct timespec timeout = {left / 1000, left % 1000 * 1000000};
 		(void)ppoll(NULL, 0, &timeout, is_live ? &none : NULL);
 		if (must_draw && last_text != NULL) {

@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/monotonic_clock.h"
+#include "base/thread.h"
 #include "downstream/shared_encoder_internal.h"
 
 /* Where a record under way began, nearly always. */
@@ -241,16 +243,7 @@ static bool encode_next(struct encoder_frame *frame, const struct frame_job *job
 
 int64_t encoder_now_us(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static uint64_t thread_cpu_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return monotonic_clock_us();
 }
 
 void encoder_engine_encode(

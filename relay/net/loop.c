@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/monotonic_clock.h"
 #include "base/thread.h"
 
 struct call {
@@ -330,9 +331,7 @@ bool loop_is_current(const struct loop *loop)
 
 int64_t loop_refresh_now_us(struct loop *loop)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	int64_t now_us = monotonic_clock_us();
 	if (loop_is_current(loop)) {
 		loop->now_us = now_us;
 	}

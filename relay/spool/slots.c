@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/monotonic_clock.h"
 #include "spool/slot_rows.h"
 
 #include <assert.h>
@@ -67,13 +68,6 @@ struct slot_write {
 	struct slot_stats *rows;
 	size_t count;
 };
-
-static int64_t monotonic_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* Of the table: the caller holds the lock. Where name stands, or would. */
 static size_t position_of(const struct slots *slots, const char *name)
@@ -137,7 +131,7 @@ static void collect_write(struct slot_write *write)
 {
 	struct slots *slots = write->slots;
 	pthread_mutex_lock(&slots->lock);
-	slots->last_write_us = monotonic_us();
+	slots->last_write_us = monotonic_clock_us();
 	slots->is_dirty = false;
 	slots->is_urgent = false;
 	write->rows = memory_new((slots->count + 1) * sizeof(*write->rows));
@@ -209,7 +203,7 @@ static void submit_write_if_due(struct slots *slots)
 	if (!slots->is_dirty || slots->is_write_waiting || slots->is_closing) {
 		return;
 	}
-	int64_t now_us = monotonic_us();
+	int64_t now_us = monotonic_clock_us();
 	if (!slots->is_urgent && now_us - slots->last_write_us < WRITE_INTERVAL_US) {
 		return;
 	}
@@ -245,7 +239,7 @@ struct slots *slots_open(struct database *database, struct error *err)
 {
 	struct slots *slots = memory_new(sizeof(*slots));
 	slots->database = database;
-	slots->last_write_us = monotonic_us() - WRITE_INTERVAL_US;
+	slots->last_write_us = monotonic_clock_us() - WRITE_INTERVAL_US;
 	pthread_mutex_init(&slots->lock, NULL);
 	pthread_mutex_init(&slots->watch_lock, NULL);
 	if (!database_run(database, load_job, slots, err)) {

@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/wall_clock.h"
 #include "spool/wal_store_internal.h"
 
 #include <assert.h>
@@ -21,7 +22,7 @@ void wal_writer_leave_file(struct wal_store *store)
 		return;
 	}
 	store->writer.file = NULL;
-	wal_catalogue_put(&store->catalogue, leaving->tli, leaving->number, wal_now_us());
+	wal_catalogue_put(&store->catalogue, leaving->tli, leaving->number, wall_clock_unix_us());
 	pthread_mutex_lock(&flusher->lock);
 	assert(flusher->current == leaving);
 	flusher->current = NULL;

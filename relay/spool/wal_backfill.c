@@ -7,6 +7,8 @@
  * held above it: records linked and checked across the border.
  */
 #include "base/log.h"
+#include "base/monotonic_clock.h"
+#include "base/wall_clock.h"
 #include "spool/wal_store_internal.h"
 
 #include <assert.h>
@@ -175,7 +177,7 @@ static bool add_wanted(struct wal_backfill *backfill, tli_t tli, lsn_t lsn, int6
 bool wal_store_want(struct wal_store *store, tli_t tli, lsn_t lsn)
 {
 	struct wal_backfill *backfill = &store->backfill;
-	int64_t now_us = wal_monotonic_us();
+	int64_t now_us = monotonic_clock_us();
 	struct wal_wanted *wanted;
 	bool is_new = false, is_coming = false;
 
@@ -212,7 +214,7 @@ lsn_t wal_backfill_keeps(struct wal_store *store)
 	lsn_t lsn = UINT64_MAX;
 
 	pthread_mutex_lock(&backfill->lock);
-	forget_old(backfill, wal_monotonic_us());
+	forget_old(backfill, monotonic_clock_us());
 	for (size_t i = 0; i < WAL_WANTS_MAX; i++) {
 		const struct wal_wanted *wanted = &backfill->wanted[i];
 
@@ -237,7 +239,7 @@ enum wal_want_step wal_store_next_want(struct wal_store *store, struct wal_want 
 		return WAL_WANT_NOTHING;
 	}
 	pthread_mutex_lock(&backfill->lock);
-	forget_old(backfill, wal_monotonic_us());
+	forget_old(backfill, monotonic_clock_us());
 	for (size_t i = 0; i < WAL_WANTS_MAX && step != WAL_WANT_SEGMENT; i++) {
 		const struct wal_wanted *wanted = &backfill->wanted[i];
 
@@ -317,11 +319,11 @@ static int64_t time_of_next(struct wal_store *store, const struct wal_want *want
 
 	for (size_t i = 0; wal_catalogue_at(&store->catalogue, i, &entry); i++) {
 		if (entry.number > want->number) {
-			return entry.complete_us == WAL_FILE_IS_GROWING ? wal_now_us()
+			return entry.complete_us == WAL_FILE_IS_GROWING ? wall_clock_unix_us()
 									: entry.complete_us;
 		}
 	}
-	return wal_now_us();
+	return wall_clock_unix_us();
 }
 
 static void set_time(struct wal_store *store, int64_t time_us)
@@ -391,7 +393,7 @@ void wal_store_refuse(struct wal_store *store, const struct wal_want *want)
 			wanted->lsn <= want->lsn) {
 			wanted->state = WAL_WANT_REFUSED;
 			wanted->refused_lsn = want->end_lsn;
-			wanted->touched_us = wal_monotonic_us();
+			wanted->touched_us = monotonic_clock_us();
 		}
 	}
 	pthread_mutex_unlock(&backfill->lock);
@@ -486,7 +488,7 @@ bool wal_store_take_in(struct wal_store *store, struct error *err)
 		pthread_mutex_lock(&backfill->lock);
 		backfill->wanted[index].state = ok ? WAL_WANT_TAKEN_IN : WAL_WANT_REFUSED;
 		backfill->wanted[index].refused_lsn = wanted.lsn + wal_store_segment_bytes(store);
-		backfill->wanted[index].touched_us = wal_monotonic_us();
+		backfill->wanted[index].touched_us = monotonic_clock_us();
 		pthread_mutex_unlock(&backfill->lock);
 	}
 	pthread_mutex_unlock(&store->keeper.work);

@@ -7,6 +7,7 @@
  * writer be faster, it waits for the round in progress or does the work itself.
  */
 #include "base/log.h"
+#include "base/monotonic_clock.h"
 #include "base/thread.h"
 #include "spool/wal_store_internal.h"
 
@@ -220,7 +221,7 @@ void wal_keeper_save_good(struct wal_store *store)
 	keeper->is_save_failing = false;
 	keeper->saved_stretch_id = stretch_id;
 	keeper->saved = good;
-	keeper->saved_us = wal_monotonic_us();
+	keeper->saved_us = monotonic_clock_us();
 }
 
 static bool is_save_due(struct wal_store *store)
@@ -232,14 +233,14 @@ static bool is_save_due(struct wal_store *store)
 	wal_flusher_read_good(store, &stretch_id, &good);
 	return stretch_id != keeper->saved_stretch_id ||
 	       good.end_lsn >= keeper->saved.end_lsn + SAVE_BYTES ||
-	       wal_monotonic_us() >= keeper->saved_us + SAVE_US;
+	       monotonic_clock_us() >= keeper->saved_us + SAVE_US;
 }
 
 /* Of the store once WAL has begun. */
 static void keep_line(struct wal_store *store, bool is_rung, bool has_room)
 {
 	struct wal_keeper *keeper = &store->keeper;
-	int64_t now = wal_monotonic_us();
+	int64_t now = monotonic_clock_us();
 	struct error err = {0};
 
 	if (is_save_due(store)) {
@@ -276,7 +277,7 @@ static void run_round(struct wal_store *store, bool is_rung)
 /* Under lock. */
 static void wait_for_round(struct wal_keeper *keeper)
 {
-	int64_t until_us = wal_monotonic_us() + ROUND_US;
+	int64_t until_us = monotonic_clock_us() + ROUND_US;
 	struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
 
 	while (!keeper->is_rung && !keeper->is_stopping) {

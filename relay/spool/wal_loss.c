@@ -6,6 +6,7 @@
  * between what it needs and what max_size would take; again when it changes, or came near anew.
  */
 #include "base/log.h"
+#include "base/wall_clock.h"
 #include "spool/wal_store_internal.h"
 
 #include <inttypes.h>
@@ -93,7 +94,7 @@ void wal_loss_warn(struct wal_store *store, const struct retention_input *input,
 void wal_store_note_loss(struct wal_store *store, tli_t tli, lsn_t from_lsn, lsn_t to_lsn)
 {
 	struct wal_keeper *keeper = &store->keeper;
-	int64_t now_us = wal_now_us();
+	int64_t now_us = wall_clock_unix_us();
 	char name[PIN_NAME_SIZE];
 	struct error err = {0};
 

@@ -6,6 +6,7 @@
  * a batch that refers to it asks for it plain.
  */
 #include "base/log.h"
+#include "base/monotonic_clock.h"
 #include "spool/wal_store_internal.h"
 
 #include <inttypes.h>
@@ -84,9 +85,9 @@ lsn_t wal_promise_yield(
 		return horizon_lsn;
 	}
 	if (keeper->link_pressed_us == 0) {
-		keeper->link_pressed_us = wal_monotonic_us();
+		keeper->link_pressed_us = monotonic_clock_us();
 		press(store, line, horizon_lsn);
 	}
-	*waits_out = wal_monotonic_us() < keeper->link_pressed_us + YIELD_US;
+	*waits_out = monotonic_clock_us() < keeper->link_pressed_us + YIELD_US;
 	return *waits_out ? lsn_segment_start(promised_lsn, line->segment_bytes) : horizon_lsn;
 }

@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/wall_clock.h"
 #include "spool/retention.h"
 #include "spool/wal_store_internal.h"
 
@@ -85,7 +86,7 @@ static struct holders find_holders(struct wal_store *store)
 		}
 	}
 	if (store->pins != NULL) {
-		pins_expire(store->pins, wal_now_us());
+		pins_expire(store->pins, wall_clock_unix_us());
 		list_pins(store->pins, &holders);
 	}
 	wal_cursors_visit(store, add_cursor, &holders);
@@ -98,8 +99,8 @@ static lsn_t retain_time_lsn(struct wal_store *store, int64_t retain_us, uint32_
 {
 	struct wal_file_entry first;
 
-	if (retain_us <= 0 ||
-		!wal_catalogue_first_since(&store->catalogue, wal_now_us() - retain_us, &first)) {
+	if (retain_us <= 0 || !wal_catalogue_first_since(&store->catalogue,
+				      wall_clock_unix_us() - retain_us, &first)) {
 		return LSN_INVALID;
 	}
 	/* LSN 0 would mean no such rule. */

@@ -12,6 +12,7 @@
 #include "spool/wal_segment.h"
 
 #include "base/memory.h"
+#include "base/monotonic_clock.h"
 #include "spool/wal_store.h"
 
 #include <assert.h>
@@ -25,7 +26,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
@@ -37,7 +37,7 @@
 #define READ_AHEAD_BYTES  (4u << 20)
 #define COLD_SAMPLE_BYTES (16u << 20)
 #define SAMPLED_WINDOWS   (COLD_SAMPLE_BYTES / WINDOW_BYTES)
-#define SAMPLE_HOLDS_MS   1000
+#define SAMPLE_HOLDS_US   1000000
 
 struct wal_segment {
 	atomic_uint references;
@@ -51,7 +51,7 @@ struct wal_segment {
 	atomic_bool was_cold;
 	/* Windows of which the sample found every page, and when that was. */
 	_Atomic uint64_t found_windows;
-	_Atomic int64_t sampled_at_ms;
+	_Atomic int64_t sampled_at_us;
 	struct wal_segment_cache *cache;
 	struct wal_segment *next;
 	_Atomic uint64_t populated[WINDOWS_MAX / 64];
@@ -308,14 +308,6 @@ int wal_segment_fd(const struct wal_segment *segment)
 	return segment->fd;
 }
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void sample(struct wal_segment *segment)
 {
 	uint32_t length = segment->length < COLD_SAMPLE_BYTES ? segment->length : COLD_SAMPLE_BYTES;
@@ -335,7 +327,7 @@ static void sample(struct wal_segment *segment)
 		}
 	}
 	atomic_store(&segment->was_cold, found < pages / 2);
-	atomic_store(&segment->sampled_at_ms, monotonic_ms());
+	atomic_store(&segment->sampled_at_us, monotonic_clock_us());
 	atomic_store(&segment->found_windows, windows);
 }
 
@@ -428,7 +420,7 @@ static bool window_was_found(struct wal_segment *segment, uint32_t window)
 	sample_once(segment);
 	return window < SAMPLED_WINDOWS &&
 	       (atomic_load(&segment->found_windows) & UINT64_C(1) << window) != 0 &&
-	       monotonic_ms() - atomic_load(&segment->sampled_at_ms) < SAMPLE_HOLDS_MS;
+	       monotonic_clock_us() - atomic_load(&segment->sampled_at_us) < SAMPLE_HOLDS_US;
 }
 
 static bool window_is_resident(struct wal_segment *segment, uint32_t window)

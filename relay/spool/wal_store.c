@@ -13,24 +13,6 @@
 #include <string.h>
 #include <time.h>
 
-static int64_t clock_us(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-int64_t wal_now_us(void)
-{
-	return clock_us(CLOCK_REALTIME);
-}
-
-int64_t wal_monotonic_us(void)
-{
-	return clock_us(CLOCK_MONOTONIC);
-}
-
 void wal_store_die(const struct error *err)
 {
 	log_error(LOG_LEVEL_ERROR, WAL_LOG_SCOPE, err);

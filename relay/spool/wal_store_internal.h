@@ -200,8 +200,6 @@ static inline struct wal_line *wal_store_line(struct wal_store *store)
 }
 
 /* --- wal_store.c */
-int64_t wal_now_us(void);       /* Unix time */
-int64_t wal_monotonic_us(void); /* for intervals */
 void wal_store_notify(struct wal_store *store, unsigned events);
 /* What was promised is unknown once a sync failed. */
 _Noreturn void wal_store_die(const struct error *err);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/monotonic_clock.h"
 #include "base/thread.h"
 #include "spool/wal_segment.h"
 #include "upstream/fetch_source.h"
@@ -15,10 +16,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LOG_SCOPE  "backfill"
-#define RETRY_S    1
-#define PATIENCE_S 30
-#define NAME_SIZE  (WAL_SEGMENT_NAME_SIZE + 8)
+#define LOG_SCOPE   "backfill"
+#define RETRY_S     1
+#define PATIENCE_US (30 * INT64_C(1000000))
+#define NAME_SIZE   (WAL_SEGMENT_NAME_SIZE + 8)
 
 struct backfill {
 	struct backfill_options options;
@@ -33,15 +34,8 @@ struct backfill {
 	atomic_bool is_posted;   /* taking in */
 	/* The thread's own. */
 	struct fetch_source *source;
-	time_t failing_since; /* monotonic; 0: it does not */
+	int64_t failing_since_us; /* 0: it does not */
 };
-
-static time_t monotonic_seconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 static void on_wanted(void *context, unsigned events)
 {
@@ -131,7 +125,7 @@ static void refuse(struct backfill *backfill, const struct wal_want *want, const
 	log_warning(LOG_SCOPE, "WAL segment %s is wanted and cannot be had from the upstream: %s",
 		name, err->message[0] != '\0' ? err->message : "it has no such segment");
 	wal_store_refuse(backfill->options.store, want);
-	backfill->failing_since = 0;
+	backfill->failing_since_us = 0;
 }
 
 /* false: to be tried again later. */
@@ -140,13 +134,14 @@ static bool fetch_or_refuse(struct backfill *backfill, const struct wal_want *wa
 	struct error err = {0};
 	enum fetch_result result = fetch(backfill, want, &err);
 	if (result == FETCH_DONE) {
-		backfill->failing_since = 0;
+		backfill->failing_since_us = 0;
 		return true;
 	}
-	if (result == FETCH_FAILED && backfill->failing_since == 0) {
-		backfill->failing_since = monotonic_seconds();
+	if (result == FETCH_FAILED && backfill->failing_since_us == 0) {
+		backfill->failing_since_us = monotonic_clock_us();
 	}
-	if (result == FETCH_FAILED && monotonic_seconds() - backfill->failing_since < PATIENCE_S) {
+	if (result == FETCH_FAILED &&
+		monotonic_clock_us() - backfill->failing_since_us < PATIENCE_US) {
 		log_debug(LOG_SCOPE, "%s", err.message);
 		return false;
 	}

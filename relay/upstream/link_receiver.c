@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "protocol/link_batch.h"
 #include "protocol/link_codec.h"
 #include "protocol/link_held.h"
@@ -184,21 +185,13 @@ static lsn_t place_of(
 
 /* --- what comes ------------------------------------------------------------------------------- */
 
-static uint64_t cpu_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static enum link_result decode(struct link_receiver *link, const uint8_t *batch, size_t length,
 	struct link_decoded *decoded_out)
 {
-	uint64_t from_us = cpu_us();
+	uint64_t from_us = thread_cpu_us();
 	enum link_result result = link_decoder_decode(link->decoder, batch, length, decoded_out);
 
-	link->stats.decode_us += cpu_us() - from_us;
+	link->stats.decode_us += thread_cpu_us() - from_us;
 	if (result == LINK_OK) {
 		link->stats.batches++;
 		link->stats.raw_bytes += decoded_out->length;
