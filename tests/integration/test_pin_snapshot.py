@@ -15,13 +15,12 @@ pytest.importorskip("botocore")
 from support.certificates import Authority  # noqa: E402
 from support.ec2 import Ec2  # noqa: E402
 from support.load import assert_same_rows  # noqa: E402
+from support.pins import console_relay, write  # noqa: E402
 from support.relay import binary  # noqa: E402
 from support.wait import wait_until  # noqa: E402
 from support.wal import parse_lsn  # noqa: E402
 
 VOLUME = "vol-0123456789abcdef0"
-ROWS = "SELECT generate_series(1, 20000) AS a, 'some text to fill segments' AS b"
-TIGHT = {"retain_size": "1MB", "retain_time": "0s", "max_size": "8GB", "min_free": "1MB"}
 SECRET = "secret/of+tests=:"
 
 
@@ -30,10 +29,6 @@ def ec2():
     made = Ec2().start()
     yield made
     made.stop()
-
-
-def console_relay(site, primary, **spool):
-    return site.relay(primary, spool={**TIGHT, **spool}, relay={"admin_users": "replicator"})
 
 
 def pin(relay, ec2, *arguments, deadline=120, **environment):
@@ -59,11 +54,6 @@ def pins(relay):
 def only_pin(relay):
     one, = pins(relay).values()
     return one
-
-
-def write(primary, table):
-    primary.execute(f"CREATE TABLE {table} AS {ROWS}")
-    return primary.switch_wal()
 
 
 def make_old(relay, *names):

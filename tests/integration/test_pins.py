@@ -2,26 +2,16 @@
 import shutil
 
 from support.load import assert_same_rows
+from support.pins import console_relay, write
 from support.relay import run_cli
 from support.wait import wait_until
 from support.wal import format_lsn, parse_lsn
 
 MB = 1 << 20
-ROWS = "SELECT generate_series(1, 20000) AS a, 'some text to fill segments' AS b"
-TIGHT = {"retain_size": "1MB", "retain_time": "0s", "max_size": "8GB", "min_free": "1MB"}
 
 
 def pin(relay, *arguments):
     return run_cli("pin", *arguments, "-d", f"{relay.conninfo()}")
-
-
-def console_relay(site, primary, **spool):
-    return site.relay(primary, spool={**TIGHT, **spool}, relay={"admin_users": "replicator"})
-
-
-def write(primary, table):
-    primary.execute(f"CREATE TABLE {table} AS {ROWS}")
-    return primary.switch_wal()
 
 
 def oldest(relay):
