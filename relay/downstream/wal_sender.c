@@ -186,7 +186,8 @@ static bool ask_leave(struct wal_stream *stream, lsn_t end_lsn, lsn_t *limit)
 /* Where a receiver may be left at the tip. PostgreSQL's never is with a page's header and no more:
  * its reader asks for that many bytes of a page, takes what follows them for a record, of length 0,
  * and then ends each new WAL receiver before it has begun (XLogPageRead(), WaitForWALToBecome-
- * Available(), src/backend/access/transam/xlogrecovery.c). A batch of a link may end there. */
+ * Available(), src/backend/access/transam/xlogrecovery.c). Our batches end nowhere like that
+ * (link_scan_end_before()); what comes from a relay of another version may. */
 static lsn_t tip_end(const struct wal_stream *stream, lsn_t flushed_before, lsn_t end_lsn)
 {
 	struct wal_store *store = stream->options.store;

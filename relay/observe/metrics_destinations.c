@@ -57,26 +57,29 @@ static void write_kinds(struct evbuffer *out, const struct destination_stats *de
 	}
 }
 
+enum kinds_of { KINDS_OF_WAL, KINDS_OF_BATCHES };
+
+/* No sample where nothing went over links. */
+static void write_link_family(const struct snapshot *snapshot, struct evbuffer *out,
+	const char *name, enum kinds_of what, const char *help)
+{
+	metrics_begin_family(out, name, "counter", help);
+	for (size_t i = 0; i < snapshot->destination_count; i++) {
+		const struct meter_kinds *kinds = &snapshot->destinations[i].kinds;
+		if (link_kinds_sum(kinds->wal_bytes) > 0) {
+			write_kinds(out, &snapshot->destinations[i], name,
+				what == KINDS_OF_WAL ? kinds->wal_bytes : kinds->encoded_bytes);
+		}
+	}
+}
+
 static void write_links(const struct snapshot *snapshot, struct evbuffer *out)
 {
-	static const char wal[] = "walrelay_destination_link_wal_bytes_total";
-	static const char encoded[] = "walrelay_destination_link_encoded_bytes_total";
-	metrics_begin_family(out, wal, "counter",
+	write_link_family(snapshot, out, "walrelay_destination_link_wal_bytes_total", KINDS_OF_WAL,
 		"WAL sent over links, by what it is; no sample where none was.");
-	for (size_t i = 0; i < snapshot->destination_count; i++) {
-		const struct meter_kinds *kinds = &snapshot->destinations[i].kinds;
-		if (link_kinds_sum(kinds->wal_bytes) > 0) {
-			write_kinds(out, &snapshot->destinations[i], wal, kinds->wal_bytes);
-		}
-	}
-	metrics_begin_family(out, encoded, "counter",
+	write_link_family(snapshot, out, "walrelay_destination_link_encoded_bytes_total",
+		KINDS_OF_BATCHES,
 		"What that WAL took in batches, each as often as it was sent, by an estimate.");
-	for (size_t i = 0; i < snapshot->destination_count; i++) {
-		const struct meter_kinds *kinds = &snapshot->destinations[i].kinds;
-		if (link_kinds_sum(kinds->wal_bytes) > 0) {
-			write_kinds(out, &snapshot->destinations[i], encoded, kinds->encoded_bytes);
-		}
-	}
 }
 
 static void write_cost(const struct snapshot *snapshot, struct evbuffer *out)
